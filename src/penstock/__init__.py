@@ -1,0 +1,1 @@
+"""Penstock: an event-streaming database in one Python process."""
