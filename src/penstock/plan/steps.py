@@ -199,7 +199,7 @@ class ForeignKeyJoin(Step):
 
 @dataclass(frozen=True)
 class Sink(Step):
-    """Writes the input to a topic. `timestamp` names the column that becomes the record's timestamp. For a windowed input `window` says how the key carries it."""
+    """Writes the input to a topic. `timestamp` names the column that becomes the record's timestamp; `window` is how the key carries its window."""
 
     input: Step
     target: str  # the stream's or table's name
