@@ -1,6 +1,10 @@
 """The log: topics of records in partitions. One protocol, two homes (embedded in LMDB; Apache Kafka).
 
-Records travel as Arrow record batches with the columns of `RECORD_FIELDS`; a batch read back also has `offset` first.
+Records travel as Arrow record batches with the columns of `RECORD_FIELDS`; a batch read back has `offset` and `sequence` before them.
+
+`sequence` (int64) orders records over all topics and partitions of a log by arrival: it never falls within a partition, and a record appended by
+an earlier transaction has a smaller one than any of a later transaction. A query over several topics takes records in this order, so that
+however the input is split into batches, its results are the same. Kafka has no such order: there it is the record's timestamp.
 Nothing above this package may know which home it talks to.
 """
 
@@ -109,7 +113,7 @@ class Log(Protocol):
         ...
 
     def read(self, topic: str, partition: int, offset: int, *, max_records: int = 100_000, max_bytes: int = 64 << 20) -> pa.RecordBatch:
-        """Records from `offset` on, in order, with the columns `offset` and RECORD_FIELDS; an empty batch at the end of the log. An
+        """Records from `offset` on, in order, with the columns `offset`, `sequence` and RECORD_FIELDS; an empty batch at the end of the log. An
         offset below the start reads from the start; one above the end is a TopicError. The batch is the caller's: it outlives any transaction."""
         ...
 
