@@ -27,11 +27,20 @@ class Expression(Node):
     """Base of the expressions."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Literal(Expression):
-    """NULL (None), a boolean, an integer (INTEGER if it fits 32 bits, else BIGINT), a Decimal (`1.5`), a float (`1.5E0`) or a string."""
+    """NULL (None), a boolean, an integer (INTEGER if it fits 32 bits, else BIGINT), a Decimal (`1.5`), a float (`1.5E0`) or a string.
+
+    A minus sign before a number belongs to the literal. Equality heeds the type: `1`, `TRUE`, `1.0` and `1E0` are four literals.
+    """
 
     value: None | bool | int | Decimal | float | str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Literal) and (type(self.value), repr(self.value)) == (type(other.value), repr(other.value))
+
+    def __hash__(self) -> int:
+        return hash((type(self.value), repr(self.value)))
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,9 @@ class Subscript(Expression):
 
 @dataclass(frozen=True)
 class Arithmetic(Expression):
-    op: OneOf["+", "-", "*", "/", "%"]
+    """`||` joins strings, as `+` does between strings."""
+
+    op: OneOf["+", "-", "*", "/", "%", "||"]
     left: Expression
     right: Expression
 
@@ -368,6 +379,8 @@ class CreateConnector(Statement):
 
 @dataclass(frozen=True)
 class DropConnector(Statement):
+    """Names of connectors are as identifiers are, but as written where quoted in any way: `c` is C, 'c' is c."""
+
     name: str
     if_exists: bool = False
 
@@ -406,6 +419,8 @@ class AlterSystem(Statement):
 
 @dataclass(frozen=True)
 class Define(Statement):
+    """Names of variables are as written; they are looked up whatever their case."""
+
     name: str
     value: str
 
@@ -444,7 +459,7 @@ class Explain(Statement):
 
 @dataclass(frozen=True)
 class Print(Statement):
-    topic: str
+    topic: str  # as written, quoted or not
     from_beginning: bool = False
     interval: int | None = None  # every n-th record
     limit: int | None = None
