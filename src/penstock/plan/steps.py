@@ -25,11 +25,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
+    """The columns of a row: those of its key, then those of its value."""
+
     key: tuple[Column, ...]
     value: tuple[Column, ...]
 
     @property
     def columns(self) -> tuple[Column, ...]:
+        """Key and value columns, in this order."""
         return self.key + self.value
 
 

@@ -68,6 +68,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Struct(SqlType):
+    """Named fields, in order; names are unique."""
+
     fields: tuple[Field, ...]
 
     def __str__(self) -> str:
@@ -108,6 +110,7 @@ def quote(name: str) -> str:
 
 
 def is_numeric(type_: SqlType) -> bool:
+    """Whether values of the type are numbers: INTEGER, BIGINT, DOUBLE or DECIMAL."""
     return type_ in (INTEGER, BIGINT, DOUBLE) or isinstance(type_, Decimal)
 
 

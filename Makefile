@@ -1,0 +1,46 @@
+# Each target is the only command needed: it makes .venv and installs what it lacks first.
+# PYTHON=/path/to/python3.11 chooses the interpreter, PYTEST_ARGS and DEMO_ARGS are passed on.
+
+.PHONY: help demo test lint docs bench soak lock environment clean
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile | awk -F': ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: environment  ## houseplants, live in the terminal: the first alert within a minute
+	@$(BIN)/penstock demo houseplants $(DEMO_ARGS)
+
+test: environment  ## everything that must hold: lint, types, documentation, tests
+	@sh scripts/debian-packages
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python scripts/docs.py --check
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: environment  ## ruff and strict mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+docs: environment  ## write the generated part of docs/ anew
+	$(BIN)/python scripts/docs.py
+
+bench: environment  ## the figures of the README, measured here beside DuckDB
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+soak: environment  ## the long tests: kill and restart, for as long as SOAK_MINUTES says
+	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
+
+lock: environment  ## renew requirements.lock from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python scripts/lock.py $(LOCK_ARGS)
+
+environment:
+	@PYTHON="$(PYTHON)" sh scripts/environment
+
+clean:  ## remove what was installed and built
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
