@@ -39,6 +39,8 @@ class TopicConfig:
 
 @dataclass(frozen=True, slots=True)
 class TopicInfo:
+    """A topic as it is. `internal`: its name begins with an underscore (changelogs, the command topic), so lists for people leave it out."""
+
     name: str
     partitions: int
     config: TopicConfig = field(default_factory=TopicConfig)
@@ -70,7 +72,13 @@ class StateStore(Protocol):
         """The items with start <= key < end, in key order."""
         ...
 
-    def clear(self) -> None: ...
+    def count(self) -> int:
+        """How many items there are; counted by a scan."""
+        ...
+
+    def clear(self) -> None:
+        """Remove every item, and what the store itself takes up."""
+        ...
 
 
 class Transaction(Protocol):
@@ -100,16 +108,29 @@ class Snapshot(Protocol):
 
 
 class Log(Protocol):
-    def create_topic(self, name: str, partitions: int = 1, config: TopicConfig = TopicConfig()) -> None: ...
+    """Topics, offsets and state. Thread-safe. Writes of one thread inside its own `begin()` block go through the transaction: the log's own
+    writing methods raise StorageError there."""
 
-    def delete_topic(self, name: str) -> None: ...
+    def create_topic(self, name: str, partitions: int = 1, config: TopicConfig = TopicConfig()) -> None:
+        """TopicError where the topic exists, or the name is not one that Kafka allows (1-249 of a-z A-Z 0-9 . _ -)."""
+        ...
+
+    def alter_topic(self, name: str, *, partitions: int | None = None, config: TopicConfig | None = None) -> None:
+        """Add partitions (never fewer) and replace the settings."""
+        ...
+
+    def delete_topic(self, name: str) -> None:
+        """Remove the topic, its records and what groups committed on it."""
+        ...
 
     def topic(self, name: str) -> TopicInfo | None: ...
 
     def topics(self) -> list[TopicInfo]: ...
 
     def append(self, *appends: Append) -> list[int]:
-        """Append in a transaction of its own; durable when it returns. The base offsets."""
+        """Append in a transaction of its own; durable when it returns. The base offsets. Concurrent calls share one durable write.
+
+        TopicError: an unknown topic or partition, a record above `max_message_bytes`, a null key on a compacted topic."""
         ...
 
     def read(self, topic: str, partition: int, offset: int, *, max_records: int = 100_000, max_bytes: int = 64 << 20) -> pa.RecordBatch:
@@ -130,6 +151,14 @@ class Log(Protocol):
     def commit_offsets(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None: ...
 
     def committed(self, group: str) -> dict[tuple[str, int], int]: ...
+
+    def groups(self) -> list[str]:
+        """The consumer groups that have committed offsets, sorted."""
+        ...
+
+    def delete_group(self, group: str) -> None:
+        """Forget what the group committed; nothing happens where it is unknown."""
+        ...
 
     def begin(self) -> AbstractContextManager[Transaction]:
         """A write transaction: committed durably when the block ends, undone where it raises."""
