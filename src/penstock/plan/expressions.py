@@ -13,6 +13,7 @@ from typing import Literal as OneOf
 
 from penstock.sql.types import SqlType
 
+Value = None | bool | int | float | Decimal | str | bytes | date | time | datetime
 
 @dataclass(frozen=True)
 class Expr:
@@ -49,7 +50,7 @@ class Parameter(Expr):
 class Literal(Expr):
     """A constant of the given type; `value` None is NULL."""
 
-    value: None | bool | int | float | Decimal | str | bytes | date | time | datetime
+    value: Value
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 Every row of a step carries, beside its columns, a timestamp (ms), and a windowed one its window's bounds. A STREAM step yields records; a
 TABLE step yields changes: by key, the new value or its absence (a tombstone).
 Column names are unique within a step; in joins a source's columns are `ALIAS.COLUMN`, the last `Select` gives them their final names.
+ROWTIME, ROWPARTITION, ROWOFFSET, and WINDOWSTART and WINDOWEND of a windowed source, are columns of the `Source` step; the bounds of a window that
+the query itself makes are `WindowBound` expressions above its `Aggregate`.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal as OneOf
 
-from penstock.plan.expressions import AggregateCall, Expr, TableCall
+from penstock.plan.expressions import AggregateCall, Expr, TableCall, Value
 from penstock.sql.types import SqlType
 
 Kind = OneOf["STREAM", "TABLE"]
@@ -116,7 +118,8 @@ class Filter(Step):
 
 @dataclass(frozen=True)
 class Select(Step):
-    """Computes columns: `key` in the order of `schema.key`, `value` in that of `schema.value`."""
+    """Computes columns: `key` in the order of `schema.key`, `value` in that of `schema.value`. The key's values stay what they are: `key` holds plain
+    columns of the input's key, under new names or the same. A window of the row stays too."""
 
     input: Step
     key: tuple[Expr, ...]
@@ -134,8 +137,10 @@ class FlatMap(Step):
 
 @dataclass(frozen=True)
 class Rekey(Step):
-    """A new key, and with it a new partition: PARTITION BY, or before a GROUP BY or join on other columns. `key` may be empty (no key).
-    A stream's row whose new key is wholly NULL goes on for PARTITION BY (`keep_null`), and is dropped before a GROUP BY or a join."""
+    """A new key, and with it a new partition: PARTITION BY, or before a GROUP BY or join on other columns. `schema.key` names the new key's columns,
+    `schema.value` holds columns of the input (of its key or value) by their names there. `key` may be empty: no key; before an Aggregate: one group
+    of all rows. With `keep_null` (PARTITION BY) a row goes on whatever its key; without (GROUP BY, joins) it is dropped where a new key column is
+    NULL. Over a table (only before an Aggregate) the changed row's old value leaves its old group."""
 
     input: Step
     key: tuple[Expr, ...]
@@ -145,7 +150,8 @@ class Rekey(Step):
 @dataclass(frozen=True)
 class Aggregate(Step):
     """Rows grouped by the input's key (windowed where `window` is given): a table with that key, and the value columns `carried` (columns of the
-    input constant within a group) followed by one column for each aggregate. Over a table, replaced rows are undone first."""
+    input constant within a group) followed by one column for each aggregate. Over a table, replaced rows are undone first. The aggregates' arguments
+    are columns of the input, literals, or casts of these. HAVING is a `Filter` above, and above the `Suppress` where there is one."""
 
     input: Step
     carried: tuple[str, ...]
@@ -163,7 +169,12 @@ class Suppress(Step):
 
 @dataclass(frozen=True)
 class StreamTableJoin(Step):
-    """Each stream row with the table's row of its key, as of the row's place in processing order. The input streams are keyed by the join key."""
+    """Each stream row with the table's row of its key, as of the row's place in processing order.
+
+    Of every join but the foreign-key one: the inputs are keyed by the join key, one column of one type on both sides (with equal windows, where the
+    sources are windowed). The result's key is the left's key column (INNER, LEFT) or the right's (RIGHT), under its name there; of a FULL join it is
+    a column of its own (ROWKEY), the key of whichever side is there. `schema.value` holds the other columns of left and right by their names there,
+    the other side's key column among them (NULL where there was no row)."""
 
     left: Step
     right: Step
@@ -192,7 +203,8 @@ class TableTableJoin(Step):
 
 @dataclass(frozen=True)
 class ForeignKeyJoin(Step):
-    """A table joined to another's primary key by an expression over its own columns."""
+    """A table joined to another's primary key by an expression over its own columns. The key is the left's; the value: the columns of both,
+    the right's key among them."""
 
     left: Step
     right: Step
@@ -212,3 +224,42 @@ class Sink(Step):
     partitions: int = 1
     timestamp: TimestampSpec | None = None
     window: WindowedKey | None = None
+
+
+# ---------------------------------------------------------------------------------------------- queries without a sink
+
+
+@dataclass(frozen=True)
+class OutputColumn:
+    """A column of a query's answer: `name` is its name in the answer and in `QueryPlan.root.schema`."""
+
+    name: str
+    type: SqlType
+    key: bool = False
+
+
+@dataclass(frozen=True)
+class WindowRange:
+    """The windows that a pull query asks for, bounds in ms, inclusive, None where open."""
+
+    start_min_ms: int | None = None
+    start_max_ms: int | None = None
+    end_min_ms: int | None = None
+    end_max_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class QueryPlan:
+    """A SELECT by itself. `output` is the answer's columns in SELECT order; `root.schema` may hold more (the key of a row that was not selected).
+
+    A push query (`push`) runs on, from where `auto.offset.reset` says. A pull query answers from what is there now; `lookup` holds the whole keys
+    (a value for each key column) that its WHERE pins, each as the Python value of the column's type, where it does (None: look at all rows), and
+    `windows` the windows that it pins. They narrow what is read: the WHERE stays in the tree.
+    """
+
+    push: bool
+    root: Step
+    output: tuple[OutputColumn, ...]
+    limit: int | None = None
+    lookup: tuple[tuple[Value, ...], ...] | None = None
+    windows: WindowRange | None = None
