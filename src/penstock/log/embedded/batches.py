@@ -1,0 +1,100 @@
+"""A stored batch: a header of 32 bytes, then the message of an Arrow IPC record batch (its schema is known, so it is not stored).
+
+The key is (topic id, partition, offset of the first record), big-endian, so that keys sort as the records do. Offsets and sequences count up
+by one from the first record's, unless a flag says that they are stored as columns: compaction leaves gaps in offsets, merging in sequences.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from penstock.log.records import RECORDS, numbered
+
+KEY = struct.Struct(">IIQ")
+HEADER = struct.Struct("<BBxxIqqq")
+VERSION = 1
+EXPLICIT_OFFSETS = 1
+EXPLICIT_SEQUENCES = 2
+NO_HORIZON = -1
+OFFSET_COLUMN, SEQUENCE_COLUMN = pa.field("offset", pa.int64()), pa.field("sequence", pa.int64())
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """`timestamp_max`: ms. `sequence`: of the first record. `horizon`: the time (ms) from which compaction drops the batch's tombstones
+    (KIP-534), NO_HORIZON until a first pass has seen them."""
+
+    flags: int
+    count: int
+    timestamp_max: int
+    sequence: int
+    horizon: int
+
+
+def counts_up(numbers: np.ndarray[Any, Any]) -> bool:
+    """Whether each number is one more than that before it."""
+    return len(numbers) < 2 or bool((np.diff(numbers) == 1).all())
+
+
+def encode(
+    batch: pa.RecordBatch,
+    sequence: int,
+    *,
+    horizon: int = NO_HORIZON,
+    offsets: np.ndarray[Any, Any] | None = None,
+    sequences: np.ndarray[Any, Any] | None = None,
+) -> bytes:
+    """The stored form of records (columns of RECORDS); `offsets` and `sequences` are stored where they do not count up."""
+    flags = 0
+    if offsets is not None and not counts_up(offsets):
+        flags |= EXPLICIT_OFFSETS
+        batch = batch.append_column(OFFSET_COLUMN, pa.array(offsets, pa.int64()))
+    if sequences is not None and not counts_up(sequences):
+        flags |= EXPLICIT_SEQUENCES
+        batch = batch.append_column(SEQUENCE_COLUMN, pa.array(sequences, pa.int64()))
+    timestamps = batch.column(0)
+    timestamp_max = timestamps[0].as_py() if len(timestamps) == 1 else int(timestamps.to_numpy().max())
+    header = HEADER.pack(VERSION, flags, batch.num_rows, timestamp_max, sequence, horizon)
+    return b"".join((header, memoryview(batch.serialize())))
+
+
+def header_of(value: bytes | memoryview) -> Header:
+    """The header of a stored batch."""
+    _, flags, count, timestamp_max, sequence, horizon = HEADER.unpack_from(value)
+    return Header(flags, count, timestamp_max, sequence, horizon)
+
+
+_SCHEMAS = {
+    0: RECORDS,
+    EXPLICIT_OFFSETS: RECORDS.append(OFFSET_COLUMN),
+    EXPLICIT_SEQUENCES: RECORDS.append(SEQUENCE_COLUMN),
+    EXPLICIT_OFFSETS | EXPLICIT_SEQUENCES: RECORDS.append(OFFSET_COLUMN).append(SEQUENCE_COLUMN),
+}
+
+
+def decode(value: bytes, base: int) -> pa.RecordBatch:
+    """The records of a stored batch whose first offset is `base`, with the columns of READ. It shares the memory of `value`."""
+    _, flags, count, _, sequence, _ = HEADER.unpack_from(value)
+    stored = pa.ipc.read_record_batch(pa.py_buffer(value).slice(HEADER.size), _SCHEMAS[flags])
+    if flags == 0:
+        return numbered(stored, np.arange(base, base + count), np.arange(sequence, sequence + count))
+    offsets = stored.column("offset").to_numpy() if flags & EXPLICIT_OFFSETS else np.arange(base, base + count)
+    sequences = stored.column("sequence").to_numpy() if flags & EXPLICIT_SEQUENCES else np.arange(sequence, sequence + count)
+    return numbered(stored.select(range(len(RECORDS))), offsets, sequences)
+
+
+def encode_read(batch: pa.RecordBatch, *, horizon: int = NO_HORIZON) -> bytes:
+    """The stored form of records that were read (columns of READ), with offsets and sequences explicit only where they need be."""
+    offsets, sequences = batch.column(0).to_numpy(), batch.column(1).to_numpy()
+    return encode(
+        batch.select(range(2, 2 + len(RECORDS))),
+        int(sequences[0]),
+        horizon=horizon,
+        offsets=offsets,
+        sequences=sequences,
+    )

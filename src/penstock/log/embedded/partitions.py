@@ -1,0 +1,116 @@
+"""The records of one partition: append, read, find a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from penstock.errors import TopicError
+from penstock.log.embedded.batches import KEY, decode, encode, header_of
+from penstock.log.embedded.environment import CLOCK, View
+from penstock.log.embedded.topics import Topic, head, put_head, require
+from penstock.log.records import NOTHING_READ
+
+BYTES_READ_MAX = 1 << 30  # binary columns count their bytes in 32 bits
+
+
+def check(topic: Topic, batch: pa.RecordBatch) -> None:
+    """Raise TopicError where the topic does not take these records (columns of RECORDS)."""
+    config = topic.info.config
+    if "compact" in config.cleanup and batch.column(1).null_count:
+        raise TopicError(f"Topic {topic.info.name} is compacted, so a record needs a key; one has none.", mend="Give each record a key.")
+    if batch.get_total_buffer_size() > config.max_message_bytes:  # quick for most; a slice's buffers may be larger than it is
+        sizes = pc.add(pc.fill_null(pc.binary_length(batch.column(1)), 0), pc.fill_null(pc.binary_length(batch.column(2)), 0))
+        largest = pc.max(sizes).as_py() or 0
+        if largest > config.max_message_bytes:
+            raise TopicError(
+                f"A record of {largest} bytes is larger than topic {topic.info.name} takes ({config.max_message_bytes}).",
+                mend="Raise its max.message.bytes, or make the record smaller.",
+            )
+
+
+def append(view: View, topic: Topic, partition: int, batch: pa.RecordBatch, sequences: np.ndarray[Any, Any] | None = None) -> int:
+    """Append checked records (columns of RECORDS); return the offset of the first. `sequences`: where the caller has numbered them."""
+    place = head(view, topic, partition)
+    if not batch.num_rows:
+        return place.end
+    sequence = view.advance(CLOCK, batch.num_rows) if sequences is None else int(sequences[0])
+    value = encode(batch, sequence, sequences=sequences)
+    view.txn.put(KEY.pack(topic.id, partition, place.end), value, db=view.batches)
+    after = replace(place, end=place.end + batch.num_rows, bytes=place.bytes + len(value), batches=place.batches + 1)
+    put_head(view, topic, partition, after)
+    return place.end
+
+
+def stored(view: View, topic: Topic, partition: int, offset: int = 0) -> Iterator[tuple[int, Any]]:
+    """The stored batches from the one that may hold `offset` on: (first offset, value), the value of the view's kind."""
+    prefix = KEY.pack(topic.id, partition, 0)[:8]
+    with view.txn.cursor(view.batches) as cursor:
+        at = KEY.pack(topic.id, partition, offset)
+        found = cursor.set_range(at)
+        if not found or bytes(cursor.key()) != at:  # the offset may stand inside the batch before
+            found = cursor.prev() if found else cursor.last()
+            if not found:
+                found = cursor.first()
+            elif bytes(cursor.key())[:8] != prefix:
+                found = cursor.next()
+        while found:
+            key = bytes(cursor.key())
+            if key[:8] != prefix:
+                return
+            yield int.from_bytes(key[8:], "big"), cursor.value()
+            found = cursor.next()
+
+
+def read(view: View, name: str, partition: int, offset: int, max_records: int, max_bytes: int) -> pa.RecordBatch:
+    """Records from `offset` on, as the protocol's `read`."""
+    topic = require(view, name, partition)
+    place = head(view, topic, partition)
+    if offset > place.end:
+        raise TopicError(
+            f"Topic {name}, partition {partition} ends at offset {place.end}; {offset} is beyond it.", mend="Read from an offset up to its end."
+        )
+    offset = max(offset, place.start)
+    if offset == place.end or max_records < 1:
+        return NOTHING_READ
+    max_bytes = min(max_bytes, BYTES_READ_MAX)
+    parts: list[pa.RecordBatch] = []
+    count = size = 0
+    for base, value in stored(view, topic, partition, offset):
+        if parts and size + len(value) > max_bytes:
+            break
+        part = decode(value, base)
+        if base < offset:
+            part = part.slice(int(np.searchsorted(part.column(0).to_numpy(), offset)))
+        if not part.num_rows:
+            continue
+        if not parts and len(value) > max_bytes:
+            part = part.slice(0, max(1, part.num_rows * max_bytes // len(value)))
+        parts.append(part)
+        count += part.num_rows
+        size += len(value)
+        if count >= max_records:
+            parts[-1] = part.slice(0, part.num_rows - (count - max_records))
+            break
+    if not parts:
+        return NOTHING_READ
+    return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
+
+
+def offset_at(view: View, name: str, partition: int, timestamp: int) -> int:
+    """The first offset whose record's timestamp is at or after `timestamp`, or the end offset. Of batches only the headers are read."""
+    topic = require(view, name, partition)
+    place = head(view, topic, partition)
+    for base, value in stored(view, topic, partition, place.start):
+        if header_of(value).timestamp_max < timestamp:
+            continue
+        batch = decode(bytes(value), base)
+        late = np.flatnonzero((batch.column(2).to_numpy() >= timestamp) & (batch.column(0).to_numpy() >= place.start))
+        if len(late):
+            return int(batch.column(0)[int(late[0])].as_py())
+    return place.end

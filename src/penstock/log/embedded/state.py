@@ -1,0 +1,123 @@
+"""State stores: each a range of one LMDB database, under a number of four bytes that stands for its name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from penstock.errors import StorageError
+from penstock.log.embedded.environment import View
+from penstock.log.protocol import StateStore
+
+STORE = b"store/"
+NEXT_STORE = b"next store"
+NAME_BYTES_MAX = 400
+KEY_BYTES_MAX = 500
+
+
+def open_store(view: View, name: str, *, writable: bool) -> StateStore:
+    """The store `name` in the transaction; made by the first thing put into it."""
+    text = name.encode()
+    key = STORE + (text if len(text) <= NAME_BYTES_MAX else b"sha256 " + hashlib.sha256(text).digest())
+    prefix = view.get(key)
+    return LmdbStateStore(view, key, prefix, writable)
+
+
+class LmdbStateStore(StateStore):
+    """A state store inside one transaction; useless after it."""
+
+    def __init__(self, view: View, name_key: bytes, prefix: bytes | None, writable: bool) -> None:
+        self._view = view
+        self._name_key = name_key
+        self._prefix = prefix
+        self._writable = writable
+        self._cursor: Any = view.txn.cursor(view.state)
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        if self._prefix is None:
+            return [None] * len(keys)
+        return list(map(self._cursor.get, map(self._prefix.__add__, keys)))
+
+    def put_many(self, items: Sequence[tuple[bytes, bytes]]) -> None:
+        if not items:
+            return
+        prefix = self._make()
+        try:
+            self._cursor.putmulti([(prefix + key, value) for key, value in items])
+        except Exception as error:
+            longest = max(len(key) for key, _ in items)
+            if longest > KEY_BYTES_MAX:
+                raise StorageError(f"A key of {longest} bytes is too long for state.", mend=f"Use keys of at most {KEY_BYTES_MAX} bytes.") from error
+            raise
+
+    def delete_many(self, keys: Sequence[bytes]) -> None:
+        self._check_writable()
+        if self._prefix is None:
+            return
+        seek, delete = self._cursor.set_key, self._cursor.delete
+        for key in map(self._prefix.__add__, keys):
+            if seek(key):
+                delete()
+
+    def scan(self, start: bytes = b"", end: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        if self._prefix is None:
+            return
+        first = self._prefix + start
+        beyond = _after(self._prefix) if end is None else self._prefix + end
+        size = len(self._prefix)
+        with self._view.txn.cursor(self._view.state) as cursor:
+            if reverse:
+                if not (cursor.prev() if cursor.set_range(beyond) else cursor.last()):
+                    return
+                for key, value in cursor.iterprev():
+                    if key < first:
+                        return
+                    yield key[size:], value
+            elif cursor.set_range(first):
+                for key, value in cursor.iternext():
+                    if key >= beyond:
+                        return
+                    yield key[size:], value
+
+    def count(self) -> int:
+        if self._prefix is None:
+            return 0
+        beyond = _after(self._prefix)
+        count = 0
+        with self._view.txn.cursor(self._view.state) as cursor:
+            if cursor.set_range(self._prefix):
+                for key in cursor.iternext(keys=True, values=False):
+                    if key >= beyond:
+                        break
+                    count += 1
+        return count
+
+    def clear(self) -> None:
+        self._check_writable()
+        if self._prefix is None:
+            return
+        beyond = _after(self._prefix)
+        more = self._cursor.set_range(self._prefix)
+        while more and self._cursor.key() < beyond:
+            more = self._cursor.delete()
+        self._view.txn.delete(self._name_key, db=self._view.meta)
+        self._prefix = None
+
+    def _make(self) -> bytes:
+        self._check_writable()
+        if self._prefix is None:
+            self._prefix = self._view.get(self._name_key)  # another handle of this transaction may have made it
+        if self._prefix is None:
+            self._prefix = self._view.advance(NEXT_STORE, 1).to_bytes(4, "big")
+            self._view.put(self._name_key, self._prefix)
+        return self._prefix
+
+    def _check_writable(self) -> None:
+        if not self._writable:
+            raise StorageError("A snapshot's state is for reading.", mend="Write in a transaction.")
+
+
+def _after(prefix: bytes) -> bytes:
+    """The first key beyond all that begin with the four bytes `prefix`."""
+    return (int.from_bytes(prefix, "big") + 1).to_bytes(4, "big")

@@ -1,0 +1,165 @@
+"""Which topics there are, and where each partition begins and ends."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from penstock.errors import TopicError
+from penstock.log.embedded.batches import KEY
+from penstock.log.embedded.environment import CLOCK, View
+from penstock.log.protocol import TopicConfig, TopicInfo
+
+TOPIC = b"topic/"
+HEAD = b"head/"
+GROUP = b"group/"
+NEXT_TOPIC = b"next topic"
+PARTITION = struct.Struct(">II")
+PARTITIONS_MAX = 10_000
+POSITIONS = struct.Struct("<6q")
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """`id` is never used again, so that nothing of a deleted topic can come back."""
+
+    id: int
+    info: TopicInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a partition stands. `start`, `end`: its first and its next offset. `bytes`, `batches`: stored. `compacted`, `merged`: the offsets
+    up to which compaction and merging have been."""
+
+    start: int = 0
+    end: int = 0
+    bytes: int = 0
+    batches: int = 0
+    compacted: int = 0
+    merged: int = 0
+
+
+def check_name(name: str) -> None:
+    """Raise TopicError where Kafka would not allow the name."""
+    if not re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", name) or name in (".", ".."):
+        raise TopicError(f"{name!r} cannot be a topic's name.", mend="Use 1 to 249 of the characters a-z A-Z 0-9 . _ -")
+
+
+def check_partitions(name: str, partitions: int) -> None:
+    """Raise TopicError where a topic cannot have so many."""
+    if not 1 <= partitions <= PARTITIONS_MAX:
+        raise TopicError(f"Topic {name} cannot have {partitions} partitions.", mend=f"Give it 1 to {PARTITIONS_MAX}.")
+
+
+def check_config(name: str, config: TopicConfig) -> None:
+    """Raise TopicError for settings that mean nothing."""
+    if not config.cleanup <= {"delete", "compact"}:
+        raise TopicError(f"Topic {name}: cleanup {', '.join(sorted(config.cleanup))} is unknown.", mend="Use delete, compact or both.")
+    for setting in ("retention_ms", "retention_bytes", "delete_retention_ms", "max_message_bytes"):
+        value = getattr(config, setting)
+        if value is not None and value < 0:
+            raise TopicError(f"Topic {name}: {setting} is {value}.", mend="Give 0 or more, or None for no limit.")
+
+
+@functools.lru_cache(maxsize=4096)
+def _decode(name: str, value: bytes) -> Topic:
+    stored = json.loads(value)
+    config = stored["config"]
+    config["cleanup"] = frozenset(config["cleanup"])
+    return Topic(stored["id"], TopicInfo(name, stored["partitions"], TopicConfig(**config), internal=name.startswith("_")))
+
+
+def _store(view: View, topic: Topic) -> None:
+    config = topic.info.config
+    settings = {
+        "cleanup": sorted(config.cleanup),
+        "retention_ms": config.retention_ms,
+        "retention_bytes": config.retention_bytes,
+        "delete_retention_ms": config.delete_retention_ms,
+        "max_message_bytes": config.max_message_bytes,
+    }
+    value = json.dumps({"id": topic.id, "partitions": topic.info.partitions, "config": settings})
+    view.put(TOPIC + topic.info.name.encode(), value.encode())
+    view.advance(CLOCK, 1)
+
+
+def find(view: View, name: str) -> Topic | None:
+    """The topic, or None."""
+    value = view.get(TOPIC + name.encode())
+    return _decode(name, value) if value else None
+
+
+def require(view: View, name: str, partition: int | None = None) -> Topic:
+    """The topic; TopicError where it, or its partition, does not exist."""
+    topic = find(view, name)
+    if topic is None:
+        raise TopicError(f"Topic {name} does not exist.", mend="Create it first, or check its name.")
+    if partition is not None and not 0 <= partition < topic.info.partitions:
+        raise TopicError(f"Topic {name} has no partition {partition}.", mend=f"It has the partitions 0 to {topic.info.partitions - 1}.")
+    return topic
+
+
+def every(view: View) -> Iterator[Topic]:
+    """All topics, by name."""
+    for key, value in view.items(TOPIC):
+        yield _decode(key.removeprefix(TOPIC).decode(), value)
+
+
+def create(view: View, name: str, partitions: int, config: TopicConfig) -> None:
+    """Add a topic."""
+    check_name(name)
+    check_partitions(name, partitions)
+    check_config(name, config)
+    if find(view, name):
+        raise TopicError(f"Topic {name} exists already.", mend="Use it, or choose another name.")
+    _store(view, Topic(view.advance(NEXT_TOPIC, 1), TopicInfo(name, partitions, config)))
+
+
+def alter(view: View, name: str, partitions: int | None, config: TopicConfig | None) -> None:
+    """Add partitions, replace the settings."""
+    topic = require(view, name)
+    info = topic.info
+    if partitions is not None:
+        check_partitions(name, partitions)
+        if partitions < info.partitions:
+            raise TopicError(f"Topic {name} has {info.partitions} partitions and cannot have fewer.", mend="Make a new topic with fewer, and copy.")
+        info = replace(info, partitions=partitions)
+    if config is not None:
+        check_config(name, config)
+        info = replace(info, config=config)
+    if info != topic.info:
+        _store(view, Topic(topic.id, info))
+
+
+def remove(view: View, name: str) -> None:
+    """Remove a topic, what groups committed on it, and its records."""
+    topic = require(view, name)
+    view.txn.delete(TOPIC + name.encode(), db=view.meta)
+    view.advance(CLOCK, 1)
+    for partition in range(topic.info.partitions):
+        view.txn.delete(HEAD + PARTITION.pack(topic.id, partition), db=view.meta)
+    suffixes = {PARTITION.pack(topic.id, p) for p in range(topic.info.partitions)}
+    for key in [k for k, _ in view.items(GROUP) if k[-PARTITION.size :] in suffixes]:
+        view.txn.delete(key, db=view.meta)
+    with view.txn.cursor(view.batches) as cursor:
+        end = KEY.pack(topic.id + 1, 0, 0)
+        more = cursor.set_range(KEY.pack(topic.id, 0, 0))
+        while more and cursor.key() < end:
+            more = cursor.delete()
+
+
+def head(view: View, topic: Topic, partition: int) -> Head:
+    """Where the partition stands."""
+    value = view.get(HEAD + PARTITION.pack(topic.id, partition))
+    return Head(*POSITIONS.unpack(value)) if value else Head()
+
+
+def put_head(view: View, topic: Topic, partition: int, head: Head) -> None:
+    """Store where the partition stands."""
+    value = POSITIONS.pack(head.start, head.end, head.bytes, head.batches, head.compacted, head.merged)
+    view.put(HEAD + PARTITION.pack(topic.id, partition), value)
