@@ -1,0 +1,309 @@
+"""A token that cannot stand where it stands -> what is wrong, and the mend.
+
+The parse tables say which tokens could have stood there; the rest is knowing the slips that people make. Each `_...` function
+knows one kind of slip and answers None where it is another; `_SLIPS` is the order in which they are asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from penstock.errors import SqlError
+from penstock.sql.tables import END, Tables
+from penstock.sql.tokens import RESERVED, STRANGE, UNITS, UNTERMINATED, Lines, Token
+
+_QUOTES = dict.fromkeys("‘’‚‛′´", "'") | dict.fromkeys("“”„‟″", '"')
+_OTHER_SIGNS = {
+    "==": "Write = to compare.",
+    "&&": "Write AND.",
+    "::": "Write CAST(value AS type).",
+    "=>": "A lambda stands as an argument of a function only.",
+}
+_COMPARING = {"=", "<>", "!=", "<", "<=", ">", ">="}
+_OPENING = {"(": ")", "[": "]"}
+_CLAUSES = ("FROM", "WINDOW", "WHERE", "GROUP BY", "PARTITION BY", "HAVING", "EMIT", "LIMIT")
+_PULL_ONLY = {"ORDER": "ORDER BY", "UNION": "UNION", "INTERSECT": "INTERSECT", "EXCEPT": "EXCEPT", "CROSS": "CROSS JOIN", "NATURAL": "NATURAL JOIN"}
+_SAID = {
+    "STRING_LITERAL": "a string in single quotes", "INTEGER_LITERAL": "a whole number", "TIME_UNIT": "a unit of time, like MINUTES", END: "the end",
+}  # fmt: skip
+_SHOWN_MAX = 8
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where the parse stopped: at `tokens[index]`, or at the end of the statement. `path`: the states up to there."""
+
+    table: Tables
+    tokens: list[Token]
+    index: int
+    path: list[int]
+    before: list[int]  # the states before the previous token
+    taken: str  # what the previous token was taken for
+    lines: Lines
+
+    @property
+    def token(self) -> Token | None:
+        """The token that cannot stand here; None at the end."""
+        return self.tokens[self.index] if self.index < len(self.tokens) else None
+
+    @property
+    def previous(self) -> Token | None:
+        """The token before it; None at the start."""
+        return self.tokens[self.index - 1] if self.index else None
+
+    def error(self, token: Token | None, what: str, mend: str = "") -> SqlError:
+        """At a token; None: at the end of the statement."""
+        if token:
+            return SqlError(what, mend=mend, position=self.lines.position(token.start))
+        return SqlError(what, mend=mend, position=self.lines.position(self.tokens[-1].end if self.tokens else 0))
+
+
+def explain(table: Tables, start: str, tokens: list[Token], token: Token, lines: Lines) -> SqlError:
+    """The error of a parse from `start` that stopped at `token`, which is one of `tokens` or the one behind the last."""
+    index = next((number for number, each in enumerate(tokens) if each is token), len(tokens))
+    path = before = [table.start[start]]
+    for each in tokens[:index]:
+        before, path = path, step(table, path, each.terminals) or path
+    taken = next((t for t in tokens[index - 1].terminals if step(table, before, (t,))), "") if index else ""
+    scene = Scene(table, tokens, index, path, before, taken, lines)
+    return next(error for slip in _SLIPS if (error := slip(scene)))
+
+
+def step(table: Tables, path: list[int], terminals: tuple[str, ...]) -> list[int] | None:
+    """The states after one more token; None if it cannot stand there."""
+    path = list(path)
+    while True:
+        row = table.states[path[-1]]
+        action = next((row[terminal] for terminal in terminals if terminal in row), None)
+        if action is None:
+            return path if END in terminals and path[-1] in table.end.values() else None
+        if action >= 0:
+            return [*path, action]
+        rule = table.rules[-1 - action]
+        if rule.length:
+            del path[-rule.length :]
+        path.append(table.states[path[-1]][rule.origin])
+
+
+def _possible(scene: Scene, path: list[int]) -> list[str]:
+    """The terminals that can follow."""
+    found = [symbol for symbol in scene.table.states[path[-1]] if not symbol.islower() and not symbol.startswith("_")] + [END]
+    return [symbol for symbol in found if step(scene.table, path, (symbol,))]
+
+
+# ---------------------------------------------------------------------------------------------- signs and brackets
+
+
+def _unreadable(scene: Scene) -> SqlError | None:
+    token = scene.token
+    if token is None or token.terminals[0] not in (STRANGE, UNTERMINATED):
+        return None
+    if token.terminals[0] == UNTERMINATED:
+        kinds = {"'": ("string", "'"), "`": ("name", "`"), '"': ("name", '"'), "/": ("comment", "*/")}
+        kind, closing = kinds[token.text[0]]
+        return scene.error(token, f"The {kind} that starts here is never closed.", f"Add the closing {closing}")
+    if token.text.startswith("${"):
+        name = token.text.strip("${}") or "name"
+        return scene.error(token, f"The variable {token.text} is not defined.", f"Write DEFINE {name} = '...'; before it.")
+    if right := _QUOTES.get(token.text):
+        return scene.error(token, f"{token.text} is not a quote of SQL.", f"Write {right} instead.")
+    return scene.error(
+        token, f"{token.text} has no meaning here.", "If it belongs to a name, put the name in backticks; if to a text, in single quotes."
+    )
+
+
+def _other_language(scene: Scene) -> SqlError | None:
+    token = scene.token
+    if token and (mend := _OTHER_SIGNS.get(token.text)):
+        return scene.error(token, f"{token.text} is not expected here.", mend)
+    if token and token.text in _COMPARING and step(scene.table, scene.path, ("AND",)):
+        return scene.error(
+            token, f"A second {token.text} is not expected here.", "Comparisons do not chain: join two of them by AND, or use brackets."
+        )
+    return None
+
+
+def _bracket(scene: Scene) -> SqlError | None:
+    waiting: list[Token] = []
+    for token in scene.tokens[: scene.index]:
+        if token.text in _OPENING:
+            waiting.append(token)
+        elif token.text in _OPENING.values() and waiting:
+            waiting.pop()
+    if scene.token is None and waiting:
+        return scene.error(waiting[-1], f"This {waiting[-1].text} is never closed.", f"Add the missing {_OPENING[waiting[-1].text]}")
+    if scene.token and scene.token.text in _OPENING.values() and not waiting:
+        return scene.error(scene.token, f"This {scene.token.text} closes nothing.", "Leave it out, or add what opens it.")
+    if scene.token and waiting and (_clause(scene.token) or scene.token.terminals[0] in RESERVED):
+        closing = _OPENING[waiting[-1].text]
+        if step(scene.table, scene.path, (closing,)):
+            where = scene.lines.position(waiting[-1].start)
+            return scene.error(
+                scene.token,
+                f"{_shown(scene.token)} is not expected here.",
+                f"Is a {closing} missing? The {waiting[-1].text} at {where} is still open.",
+            )
+    return None
+
+
+# ---------------------------------------------------------------------------------------------- words
+
+
+def _misspelt(scene: Scene) -> SqlError | None:
+    """FORM for FROM: the word itself, or the one before it, which was then taken for a name."""
+    for token, path in ((scene.token, scene.path), (scene.previous, scene.before)):
+        if token is None or token.terminals[-1] != "BARE_NAME" or not token.text[0].isalpha():
+            continue
+        if token is scene.previous and scene.taken != "BARE_NAME":
+            continue
+        word = token.text.upper()
+        possible = _possible(scene, path)
+        words = [symbol for symbol in possible if symbol in scene.table.keywords and symbol != word]
+        words += UNITS if "TIME_UNIT" in possible else ()
+        if close := get_close_matches(word, words, 1, 0.7):
+            return scene.error(token, f"{token.text} is not expected here.", f"Did you mean {close[0]}?")
+    return None
+
+
+def _no_statement(scene: Scene) -> SqlError | None:
+    if scene.index or "CREATE" not in scene.table.states[scene.path[-1]]:
+        return None
+    return scene.error(
+        scene.token, f"{_shown(scene.token)} does not start a statement.", "Statements start with words like SELECT, CREATE, INSERT, SHOW or DROP."
+    )
+
+
+def _not_in_streams(scene: Scene) -> SqlError | None:
+    word = scene.token.text.upper() if scene.token else ""
+    if word in _PULL_ONLY and scene.tokens[0].text.upper() != "SELECT":
+        return scene.error(
+            scene.token, f"{_PULL_ONLY[word]} has no meaning over a stream that does not end.", "Use it in a pull query, a SELECT without EMIT."
+        )
+    if word in _PULL_ONLY:
+        return scene.error(scene.token, f"{_PULL_ONLY[word]} works in pull queries only, which have no EMIT.", "Leave out the EMIT clause, or this.")
+    if word == "DISTINCT" and scene.previous and scene.previous.text == "(":
+        return scene.error(scene.token, "DISTINCT is not expected here.", "COUNT_DISTINCT and COLLECT_SET aggregate distinct values.")
+    if word == "DISTINCT":
+        return scene.error(
+            scene.token, "SELECT DISTINCT works in pull queries only, which have no EMIT.", "Over a stream, GROUP BY the columns instead."
+        )
+    return None
+
+
+def _clause_order(scene: Scene) -> SqlError | None:
+    """WHERE behind GROUP BY, or twice."""
+    if scene.token is None or scene.tokens[0].text.upper() not in ("SELECT", "CREATE", "INSERT", "EXPLAIN"):
+        return None
+    seen = [clause for token in scene.tokens[: scene.index + 1] if (clause := _clause(token))]
+    this = _clause(scene.token)
+    if this is None:
+        return None
+    if this in seen[:-1]:
+        return scene.error(scene.token, f"This is a second {this}.", "A query has one of each clause; conditions are joined by AND.")
+    later = [clause for clause in seen[:-1] if _CLAUSES.index(clause) > _CLAUSES.index(this)]
+    if later:
+        return scene.error(scene.token, f"{this} is not expected here.", f"It stands before {min(later, key=_CLAUSES.index)}.")
+    return None
+
+
+def _clause(token: Token) -> str | None:
+    if token.terminals[-1] != "BARE_NAME" and token.terminals[0] not in RESERVED:
+        return None
+    return next((clause for clause in _CLAUSES if clause.split()[0] == token.text.upper()), None)
+
+
+def _missing_expression(scene: Scene) -> SqlError | None:
+    """SELECT a, FROM t; WHERE GROUP BY ...: a word that would be right if something stood before it."""
+    if not scene.previous or scene.taken in ("BARE_NAME", "QUOTED_NAME"):
+        return None
+    terminals = scene.token.terminals if scene.token else (END,)
+    if scene.previous.text == "," and (scene.token is None or terminals[0] in RESERVED or scene.token.text in _OPENING.values()):
+        return scene.error(
+            scene.previous, f"Nothing stands between this comma and {_shown(scene.token)}.", "Leave the comma out, or add what is missing."
+        )
+    after_name = step(scene.table, scene.path, ("BARE_NAME",))
+    if not after_name or not step(scene.table, after_name, terminals):
+        return None
+    here = f"before {_shown(scene.token)}" if scene.token else "at the end"
+    wanted = "A column or an expression" if "CASE" in scene.table.states[scene.path[-1]] else "A name"
+    return scene.error(scene.token, f"{wanted} is missing {here}.", f"{_shown(scene.previous)} needs one.")
+
+
+def _reserved(scene: Scene) -> SqlError | None:
+    token = scene.token
+    if token and token.terminals[0] in RESERVED and step(scene.table, scene.path, ("BARE_NAME",)):
+        return scene.error(token, f"{token.text} is a reserved word.", f"To use it as a name, put it in backticks: `{token.text}`")
+    return None
+
+
+# ---------------------------------------------------------------------------------------------- commas, quotes, the rest
+
+
+def _missing_comma(scene: Scene) -> SqlError | None:
+    after_comma = step(scene.table, scene.path, (",",))
+    if scene.token and after_comma and scene.token.text[0] not in "([+-*" and step(scene.table, after_comma, scene.token.terminals):
+        return scene.error(scene.token, f"{_shown(scene.token)} is not expected here.", "Is a comma missing before it?")
+    return None
+
+
+def _wrong_quotes(scene: Scene) -> SqlError | None:
+    token, possible = scene.token, _possible(scene, scene.path)
+    if token is None:
+        return None
+    inner = token.text[1:-1]
+    if token.terminals[0] == "QUOTED_NAME" and "STRING_LITERAL" in possible:
+        return scene.error(token, f"{_shown(token)} is a quoted name, but a string is expected.", f"Write it in single quotes: '{inner}'")
+    if token.terminals[0] == "STRING_LITERAL" and "QUOTED_NAME" in possible:
+        return scene.error(token, f"{_shown(token)} is a string, but a name is expected.", f"Write it without quotes, or in backticks: `{inner}`")
+    if token.terminals[-1] == "BARE_NAME" and "STRING_LITERAL" in possible:
+        return scene.error(token, f"{token.text} is not expected here.", "A string in single quotes is.")
+    return None
+
+
+def _dashed_name(scene: Scene) -> SqlError | None:
+    token, previous = scene.token, scene.previous
+    if not (token and previous and token.text in "-.:/@" and previous.end == token.start and previous.terminals[-1] == "BARE_NAME"):
+        return None
+    return scene.error(token, f"{token.text} is not expected here.", f"A name with {token.text} in it stands in backticks.")
+
+
+def _no_from(scene: Scene) -> SqlError | None:
+    words = [token.text.upper() for token in scene.tokens]
+    if scene.token is None and words[:1] == ["SELECT"] and "FROM" not in words:
+        return scene.error(None, "The SELECT has no FROM.", "Add FROM and the name of a stream or table.")
+    return None
+
+
+def _unexpected(scene: Scene) -> SqlError:
+    possible = _possible(scene, scene.path)
+    said = [_SAID[symbol] for symbol in possible if symbol in _SAID]
+    if "CASE" in possible:
+        said = ["an expression"]
+    elif "BARE_NAME" in possible:
+        said.append("a name")
+    said += sorted(symbol for symbol in possible if symbol in scene.table.keywords and (symbol != "CASE" and len(said) < _SHOWN_MAX))
+    if "an expression" in said:
+        said = ["an expression"]
+    said += [symbol for symbol in possible if symbol in {",", ")", "(", "]", "="}]
+    mend = f"Expected {_either(said[:_SHOWN_MAX])}." if said else ""
+    if scene.token is None:
+        return scene.error(None, "The statement ends too soon.", mend)
+    return scene.error(scene.token, f"{_shown(scene.token)} is not expected here.", mend)
+
+
+def _either(said: list[str]) -> str:
+    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} or {said[-1]}"
+
+
+def _shown(token: Token | None) -> str:
+    if token is None:
+        return "the end"
+    return token.text if len(token.text) <= 40 else token.text[:37] + "..."
+
+
+_SLIPS: tuple[Callable[[Scene], SqlError | None], ...] = (
+    _unreadable, _misspelt, _no_statement, _not_in_streams, _other_language, _no_from, _bracket, _clause_order, _missing_expression, _reserved,
+    _wrong_quotes, _missing_comma, _dashed_name, _unexpected,
+)  # fmt: skip
