@@ -234,11 +234,14 @@ def test_readers_in_threads_see_whole_batches_while_one_writes(log: Log) -> None
 
 def test_the_lock_is_not_inherited_by_a_forked_child(folder: Path) -> None:
     log = open_log(folder)
+    reading, writing = os.pipe()
     pid = os.fork()
     if not pid:
+        os.write(writing, b".")
         signal.pause()
         os._exit(0)
     try:
+        os.read(reading, 1)
         log.close()
         open_log(folder).close()
     finally:

@@ -82,9 +82,10 @@ def test_a_key_too_long_is_told(log: Log, topic_name: Callable[[], str]) -> None
     with log.begin() as transaction:
         store = transaction.state(name)
         store.put_many([(b"x" * 500, b"")])
-        for call in (lambda: store.put_many([(b"x" * 600, b"")]), lambda: store.get_many([b"x" * 600]), lambda: store.delete_many([b"x" * 600])):
-            with pytest.raises(StorageError, match="600 bytes is too long"):
-                call()
+        with pytest.raises(StorageError, match="600 bytes is too long"):
+            store.put_many([(b"x" * 600, b"")])
+        store.delete_many([b"x" * 600])
+        assert store.get_many([b"x" * 600]) == [None]
     with log.snapshot() as snapshot:
         assert snapshot.state(name).count() == 1
 

@@ -39,10 +39,7 @@ class LmdbStateStore(StateStore):
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         if self._prefix is None:
             return [None] * len(keys)
-        try:
-            return list(map(self._cursor.get, map(self._prefix.__add__, keys)))
-        except lmdb.BadValsizeError as error:
-            raise _too_long(keys) from error
+        return list(map(self._cursor.get, map(self._prefix.__add__, keys)))
 
     def put_many(self, items: Sequence[tuple[bytes, bytes]]) -> None:
         if not items:
@@ -51,19 +48,17 @@ class LmdbStateStore(StateStore):
         try:
             self._cursor.putmulti([(prefix + key, value) for key, value in items])
         except lmdb.BadValsizeError as error:
-            raise _too_long([key for key, _ in items]) from error
+            longest = max(len(key) for key, _ in items)
+            raise StorageError(f"A key of {longest} bytes is too long for state.", mend=f"Use keys of at most {KEY_BYTES_MAX} bytes.") from error
 
     def delete_many(self, keys: Sequence[bytes]) -> None:
         self._check_writable()
         if self._prefix is None:
             return
         seek, delete = self._cursor.set_key, self._cursor.delete
-        try:
-            for key in map(self._prefix.__add__, keys):
-                if seek(key):
-                    delete()
-        except lmdb.BadValsizeError as error:
-            raise _too_long(keys) from error
+        for key in map(self._prefix.__add__, keys):
+            if seek(key):
+                delete()
 
     def scan(self, start: bytes = b"", end: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         if self._prefix is None:
@@ -121,10 +116,6 @@ class LmdbStateStore(StateStore):
     def _check_writable(self) -> None:
         if not self._writable:
             raise StorageError("A snapshot's state is for reading.", mend="Write in a transaction.")
-
-
-def _too_long(keys: Sequence[bytes]) -> StorageError:
-    return StorageError(f"A key of {max(map(len, keys))} bytes is too long for state.", mend=f"Use keys of at most {KEY_BYTES_MAX} bytes.")
 
 
 def _after(prefix: bytes) -> bytes:
