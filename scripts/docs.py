@@ -6,12 +6,15 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from penstock import settings
+from penstock.connect import pages as connect_pages
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 
 # One entry for each kind of definition: a function that yields (path below docs/, text).
 Generator = Callable[[], Iterator[tuple[str, str]]]
-GENERATORS: list[Generator] = []
+GENERATORS: list[Generator] = [lambda: iter([("settings.md", settings.page())]), connect_pages.pages]
 
 
 def generated() -> dict[Path, str]:

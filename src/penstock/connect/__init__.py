@@ -1,0 +1,1 @@
+"""Connectors: a runtime of tasks that move records between topics and the world outside."""

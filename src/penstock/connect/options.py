@@ -1,0 +1,131 @@
+"""The options of connectors: one definition is the check, the default and the documentation."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from typing import Literal as OneOf
+
+from penstock.connect.secrets import HIDDEN, Secrets
+from penstock.errors import ConfigError
+
+OptionType = OneOf["string", "password", "integer", "boolean", "choice", "list", "template", "regex list"]
+REQUIRED = object()
+"""The default of an option that must be given."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option. `minimum` is for integers, `choices` (lower case) for choices; `aliases` are other spellings that mean the same."""
+
+    name: str
+    type: OptionType
+    documentation: str
+    default: Any = None
+    minimum: int | None = None
+    choices: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def required(self) -> bool:
+        """Whether the option must be given."""
+        return self.default is REQUIRED
+
+    def parse(self, text: str, secrets: Secrets) -> Any:
+        """The value of the option's text, its secrets resolved. A `template` is left as it stands: its parts are resolved where it is
+        compiled, so that a secret cannot change its structure."""
+        if self.type == "template":
+            return text
+        text = secrets.resolve(text, self.name)
+        match self.type:
+            case "password":
+                return secrets.hide(text)
+            case "integer":
+                return self._integer(text)
+            case "boolean":
+                if text.lower() not in ("true", "false"):
+                    raise ConfigError(f"'{self.name}' is true or false, not '{secrets.redact(text)}'.")
+                return text.lower() == "true"
+            case "choice":
+                if text.lower() not in self.choices:
+                    raise ConfigError(f"'{self.name}' cannot be '{secrets.redact(text)}'.", mend=f"It is one of: {', '.join(self.choices)}.")
+                return text.lower()
+            case "list":
+                return [part.strip() for part in text.split(",") if part.strip()]
+            case _:
+                return text
+
+    def _integer(self, text: str) -> int:
+        if not re.fullmatch(r"-?\d+", text.strip()):
+            raise ConfigError(f"'{self.name}' is a whole number, not '{text}'.")
+        number = int(text)
+        if self.minimum is not None and number < self.minimum:
+            raise ConfigError(f"'{self.name}' is at least {self.minimum}, not {number}.")
+        return number
+
+
+# Options of Kafka Connect and of Confluent's packages that say where Kafka is, or how bytes become columns: here a topic's own stream or
+# table says so.
+IGNORED = re.compile(
+    r"(confluent|kafka|reporter|key\.converter|value\.converter|header\.converter|schema\.registry|consumer\.override|producer\.override)(\..*)?"
+    r"|name|input\.(key\.|data\.)?format|config\.action\.reload|errors\.log\.(enable|include\.messages)|errors\.retry\..*"
+    r"|errors\.deadletterqueue\.topic\.replication\.factor|behavior\.on\.error|report\.errors\.as"
+)
+
+EVERY_SINK = (
+    Option("connector.class", "string", "The connector: one of the names at the head of its page.", REQUIRED),
+    Option("topics", "list", "The topics to read, with commas between them. Each needs a stream or a table, which says how to decode it.", REQUIRED),
+    Option("tasks.max", "integer", "At most this many tasks; the topics' partitions are divided among them.", 1, minimum=1),
+    Option(
+        "errors.tolerance",
+        "choice",
+        "What to do with a record that cannot be decoded or that the far side refuses: `none` fails the task, `all` sends it to the dead "
+        "letter topic and goes on.",
+        "none",
+        choices=("none", "all"),
+    ),
+    Option(
+        "errors.deadletterqueue.topic.name",
+        "string",
+        "The dead letter topic. Where it is not given it is `dlq-` and the connector's name; empty, refused records are dropped and only counted.",
+        None,
+    ),
+    Option("max.retries", "integer", "How often a delivery is tried again before the task fails (and is restarted, later and later).", 10, minimum=0),
+    Option("retry.backoff.ms", "integer", "The wait before the first retry, in ms; it doubles up to a minute.", 1000, minimum=0),
+)
+
+
+def parse_options(definitions: Sequence[Option], given: Mapping[str, str], secrets: Secrets) -> dict[str, Any]:
+    """Every option by its name: the given value, parsed, or the default. Raises ConfigError for an unknown option, a missing one or a bad value."""
+    by_name = {name: option for option in definitions for name in (option.name, *option.aliases)}
+    values: dict[str, Any] = {option.name: option.default for option in definitions}
+    for name, text in given.items():
+        option = by_name.get(name.lower())
+        if option is not None:
+            values[option.name] = option.parse(text, secrets)
+        elif not IGNORED.fullmatch(name.lower()):
+            near = difflib.get_close_matches(name.lower(), list(by_name), n=1)
+            raise ConfigError(f"The connector has no option '{name}'.", mend=f"Did you mean '{near[0]}'?" if near else "")
+    for option in definitions:
+        if values[option.name] is REQUIRED:
+            raise ConfigError(f"The connector needs the option '{option.name}'.", mend=f"Add '{option.name}'='...' to WITH. {option.documentation}")
+    return values
+
+
+def shown_options(definitions: Sequence[Option], given: Mapping[str, str]) -> dict[str, str]:
+    """The options as they may be shown: references to secrets as they were written, passwords written out hidden."""
+    secret = {name for option in definitions if option.type == "password" for name in (option.name, *option.aliases)}
+    return {name: HIDDEN if name.lower() in secret and "${" not in text else text for name, text in given.items()}
+
+
+def default_text(option: Option) -> str:
+    """The default as documentation shows it."""
+    if option.required:
+        return "required"
+    if option.default is None:
+        return "none"
+    return json.dumps(option.default) if not isinstance(option.default, str) else f"`{option.default}`" if option.default else "empty"

@@ -1,0 +1,59 @@
+"""What a sink reads: decoded records, through an interface that the engine implements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a topic, decoded.
+
+    `columns` holds the key's and the value's columns by name, in the schema's order, as natural Python values; of a tombstone only the key's,
+    and `tombstone` is True. `key` and `value` are the bytes as stored, for dead letters. `error` is the reason why the bytes could not be
+    decoded (then `columns` is empty). `timestamp` is in ms.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    columns: Mapping[str, Any]
+    key_columns: tuple[str, ...] = ()
+    tombstone: bool = False
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: Sequence[tuple[str, bytes]] = field(default=())
+    error: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the record stands: `topic-partition@offset`."""
+        return f"{self.topic}-{self.partition}@{self.offset}"
+
+    def value_columns(self) -> dict[str, Any]:
+        """The columns that are not part of the key."""
+        return {name: value for name, value in self.columns.items() if name not in self.key_columns}
+
+
+class RecordReader(Protocol):
+    """Decoded records of some topics, from wherever the caller asks. It keeps no position and may be called from any thread."""
+
+    def partitions(self) -> list[tuple[str, int]]:
+        """Every (topic, partition) there is to read now."""
+        ...
+
+    def columns(self) -> frozenset[str] | None:
+        """The names of the columns that every record has; None where that is not known before reading (no schema)."""
+        ...
+
+    def read(self, topic: str, partition: int, offset: int, max_records: int) -> list[Record]:
+        """At most `max_records` records from `offset` on, in order, without waiting; an empty list at the end of the log. A record that cannot be
+        decoded comes with `error`, in its place. An offset below the log's start reads from the start."""
+        ...
+
+
+OpenReader = Callable[[Sequence[str]], RecordReader]
+"""Topic names -> a reader of them. Raises TopicError for a topic that does not exist."""

@@ -1,0 +1,193 @@
+"""Every setting: its name, type, default and meaning. One definition is the check and the documentation (docs/settings.md).
+
+Names are ksqlDB's or Kafka's where one exists. A query's settings come from SET in SQL or from the `properties` of `penstock.connect`; the
+prefix `ksql.streams.` means the same as none.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal as OneOf
+
+from penstock.errors import ConfigError
+
+SettingType = OneOf["boolean", "integer", "string", "choice"]
+Value = bool | int | str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting. `choices` are for a choice, `minimum` for an integer. `no_effect` says, of a setting that exists only so that
+    statements written for ksqlDB run as they stand, why it does nothing here."""
+
+    name: str
+    type: SettingType
+    default: Value
+    documentation: str
+    choices: tuple[str, ...] = ()
+    minimum: int | None = None
+    no_effect: str = ""
+
+    def parse(self, text: str) -> Value:
+        """The value of a text. Raises ConfigError."""
+        match self.type:
+            case "boolean":
+                if text.lower() not in ("true", "false"):
+                    raise ConfigError(f"'{self.name}' is true or false, not '{text}'.")
+                return text.lower() == "true"
+            case "integer":
+                if not re.fullmatch(r"-?\d+", text.strip()):
+                    raise ConfigError(f"'{self.name}' is a whole number, not '{text}'.")
+                if self.minimum is not None and int(text) < self.minimum:
+                    raise ConfigError(f"'{self.name}' is at least {self.minimum}, not {text}.")
+                return int(text)
+            case "choice":
+                found = next((choice for choice in self.choices if choice.lower() == text.lower()), None)
+                if found is None:
+                    raise ConfigError(f"'{self.name}' cannot be '{text}'.", mend=f"It is one of: {', '.join(self.choices)}.")
+                return found
+            case "string":
+                return text
+
+
+_ONE_PROCESS = "Penstock is one process."
+_FORMATS = ("AVRO", "DELIMITED", "JSON", "JSON_SR", "KAFKA", "NONE", "PROTOBUF", "PROTOBUF_NOSR")
+
+_ALL = (
+    Setting(
+        "auto.offset.reset",
+        "choice",
+        "latest",
+        "Where a new query starts to read its topics: at the records that come from now on, or at the earliest there are.",
+        choices=("earliest", "latest"),
+    ),
+    Setting(
+        "cache.max.bytes.buffering",
+        "integer",
+        10 * 1024 * 1024,
+        "With 0 a table emits every change of a key; otherwise the last change of a key in each batch that is processed. The final table is the "
+        "same.",
+        minimum=0,
+    ),
+    Setting(
+        "config.providers.env.param.allowlist.pattern",
+        "string",
+        ".*",
+        "A regular expression: connectors may read the environment variables whose whole name matches it, by `${env:NAME}`.",
+    ),
+    Setting(
+        "config.providers.file.param.allowed.paths",
+        "string",
+        "",
+        "Folders, with commas between them, below which connectors may read files, by `${file:PATH:KEY}`; the database's own folder `secrets` is "
+        "always one of them.",
+    ),
+    Setting("ksql.functions.collect_list.limit", "integer", 1000, "How many values COLLECT_LIST keeps of a group.", minimum=1),
+    Setting("ksql.functions.collect_set.limit", "integer", 1000, "How many values COLLECT_SET keeps of a group.", minimum=1),
+    Setting("ksql.output.topic.name.prefix", "string", "", "Stands before the name of an output topic that WITH does not name."),
+    Setting(
+        "ksql.persistence.default.format.key",
+        "choice",
+        "KAFKA",
+        "The key format of CREATE statements that give neither FORMAT nor KEY_FORMAT.",
+        choices=_FORMATS,
+    ),
+    Setting(
+        "ksql.persistence.default.format.value",
+        "string",
+        "",
+        "The value format of CREATE statements that give neither FORMAT nor VALUE_FORMAT; empty: they must give one.",
+    ),
+    Setting(
+        "ksql.persistence.wrap.single.values",
+        "boolean",
+        True,
+        "Whether a value of one column is written as a record with one field, where WRAP_SINGLE_VALUE does not say.",
+    ),
+    Setting("ksql.sink.partitions", "integer", 0, "The number of partitions of new output topics; 0: as many as the input has.", minimum=0),
+    Setting(
+        "ksql.timestamp.throw.on.invalid",
+        "boolean",
+        False,
+        "Whether a record whose timestamp column is NULL or cannot be read stops the query; otherwise it goes to the processing log and is passed "
+        "over.",
+    ),
+    Setting("commit.interval.ms", "integer", 2000, "", no_effect="Each batch is committed as soon as it is processed."),
+    Setting("default.timestamp.extractor", "string", "", "", no_effect="A record without a usable timestamp is always logged and passed over."),
+    Setting("ksql.new.query.planner.enabled", "string", "", "", no_effect="There is one planner."),
+    Setting("ksql.query.pull.range.scan.enabled", "boolean", True, "", no_effect="Pull queries may always do this."),
+    Setting("ksql.query.pull.stream.enabled", "boolean", True, "", no_effect="Pull queries may always do this."),
+    Setting("ksql.query.pull.table.scan.enabled", "boolean", True, "", no_effect="Pull queries may always do this."),
+    Setting("ksql.sink.replicas", "integer", 1, "", no_effect=_ONE_PROCESS),
+    Setting("ksql.internal.topic.replicas", "integer", 1, "", no_effect=_ONE_PROCESS),
+    Setting("ksql.suppress.enabled", "boolean", True, "", no_effect="EMIT FINAL is always there."),
+    Setting("ksql.windowed.session.key.legacy", "boolean", False, "", no_effect="Only the present form of session keys is written."),
+    Setting("ksql.functions.substring.legacy.args", "boolean", False, "", no_effect="SUBSTRING counts from 1, as SQL says."),
+    Setting("num.stream.threads", "integer", 4, "", no_effect="Each query has a thread of its own."),
+    Setting("num.standby.replicas", "integer", 0, "", no_effect=_ONE_PROCESS),
+    Setting("processing.guarantee", "string", "exactly_once_v2", "", no_effect="Processing is always exactly once."),
+    Setting("replication.factor", "integer", 1, "", no_effect=_ONE_PROCESS),
+    Setting("topology.optimization", "string", "all", "", no_effect="Plans are always optimised."),
+    Setting("use.exact.numeric.comparison", "boolean", True, "", no_effect="Comparisons are always exact."),
+    Setting(
+        "__emit.interval.ms.kstreams.windowed.aggregation__", "integer", 0, "", no_effect="EMIT FINAL emits a window as soon as it is closed."
+    ),
+)
+
+SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in _ALL}
+
+
+def find(name: str) -> Setting:
+    """The setting of a name, in any case, with or without the prefix `ksql.streams.`. Raises ConfigError that names the nearest."""
+    bare = name.strip().lower().removeprefix("ksql.streams.")
+    setting = SETTINGS.get(bare) or SETTINGS.get(f"ksql.{bare}")
+    if setting is None:
+        near = difflib.get_close_matches(bare, list(SETTINGS), n=1)
+        mend = f"Did you mean '{near[0]}'?" if near else "SHOW PROPERTIES lists those that there are."
+        raise ConfigError(f"There is no setting '{name}'.", mend=mend)
+    return setting
+
+
+def checked(properties: Mapping[str, object]) -> dict[str, str]:
+    """The properties under their own names, each value as the text it stands for. Raises ConfigError for an unknown name or a bad value."""
+    result = {}
+    for name, given in properties.items():
+        setting = find(name)
+        value = setting.parse(str(given))
+        result[setting.name] = str(value).lower() if isinstance(value, bool) else str(value)
+    return result
+
+
+def value(properties: Mapping[str, str], name: str) -> Value:
+    """The value of a setting, or its default. `properties` are such as `checked` returns."""
+    setting = SETTINGS[name]
+    return setting.parse(properties[name]) if name in properties else setting.default
+
+
+def page() -> str:
+    """docs/settings.md."""
+    active = [s for s in _ALL if not s.no_effect]
+    lines = [
+        "# Settings",
+        "",
+        "Set them for a session by `SET 'auto.offset.reset' = 'earliest';` in SQL, or for a database by",
+        "`penstock.connect(path, properties={...})`. The prefix `ksql.streams.` means the same as none.",
+        "",
+        "| name | type | default | meaning |",
+        "| --- | --- | --- | --- |",
+    ]  # fmt: skip
+    for setting in active:
+        kind = setting.type if not setting.choices else " or ".join(f"`{choice}`" for choice in setting.choices)
+        lines.append(f"| `{setting.name}` | {kind} | {_shown(setting.default)} | {setting.documentation} |")
+    lines += ["", "## Accepted, without effect", "", "Statements written for ksqlDB may set these; Penstock takes them and does nothing.", ""]
+    lines += ["| name | why |", "| --- | --- |"]
+    lines += [f"| `{setting.name}` | {setting.no_effect} |" for setting in _ALL if setting.no_effect]
+    return "\n".join(lines)
+
+
+def _shown(default: Value) -> str:
+    text = str(default).lower() if isinstance(default, bool) else str(default)
+    return f"`{text}`" if text else "empty"

@@ -1,0 +1,91 @@
+"""A local web server that records what it gets and fails on purpose."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it came."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to answer. `hang_up` closes the connection without a word, before the request counts."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b"{}"
+    hang_up: bool = False
+
+
+class WebServer:
+    """Answers with `answers` in turn, then with `otherwise`, or with what `decide` says of a request. `requests` are those it answered."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.answers: deque[Answer] = deque()
+        self.otherwise = Answer()
+        self.decide: Any = None
+        self._arrived = threading.Condition()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _any(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                request = Request(self.command, self.path, dict(self.headers), body)
+                with outer._arrived:
+                    answer = outer.decide(request) if outer.decide else outer.answers.popleft() if outer.answers else outer.otherwise
+                    if not answer.hang_up:
+                        outer.requests.append(request)
+                        outer._arrived.notify_all()
+                if answer.hang_up:
+                    self.close_connection = True
+                    return
+                self.send_response(answer.status)
+                for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(answer.body)
+
+            do_POST = do_PUT = do_PATCH = do_DELETE = _any
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base's
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                pass  # a client that was killed
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def wait_for(self, count: int, timeout_s: float = 10) -> list[Request]:
+        """The first `count` requests, once they are there."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: len(self.requests) >= count, timeout_s), f"only {len(self.requests)} of {count} requests came"
+            return self.requests[:count]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
