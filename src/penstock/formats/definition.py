@@ -1,0 +1,85 @@
+"""What a format is: one definition that holds its name, capabilities, options, code and documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from penstock.errors import SqlError
+from penstock.formats.contract import Column, Decoder, Encoder, SerdeOptions
+from penstock.registry.model import Schema, SchemaRegistry, SchemaType
+from penstock.sql.types import Array, Decimal, Map, SqlType, Struct
+
+
+@dataclass(frozen=True)
+class Format:
+    """A serialisation format.
+
+    `decode` and `encode` make the codec of a list of columns. `infer` turns a registered schema into columns, and `schema` turns columns into
+    the schema that a statement registers; both are None for a format without schemas. `reject` says why the format cannot hold the columns.
+    """
+
+    name: str
+    summary: str
+    description: str
+    decode: Callable[[Sequence[Column], SerdeOptions, SchemaRegistry], Decoder]
+    encode: Callable[[Sequence[Column], SerdeOptions, SchemaRegistry], Encoder]
+    schema_type: SchemaType | None = None
+    infer: Callable[[Schema, SerdeOptions, SchemaRegistry], list[Column]] | None = None
+    schema: Callable[[Sequence[Column], SerdeOptions], Schema] | None = None
+    reject: Callable[[Sequence[Column], SerdeOptions], str | None] = lambda columns, options: None
+    options: Mapping[str, str] = field(default_factory=dict)
+    as_key: bool = True
+    as_value: bool = True
+    multi_column_keys: bool = True
+    can_wrap: bool = True
+    can_unwrap: bool = True
+
+    @property
+    def has_schemas(self) -> bool:
+        """Whether the schema registry holds the schemas of the format, so that columns can be inferred."""
+        return self.schema_type is not None
+
+
+def is_unwrapped(format_: Format, columns: Sequence[Column], options: SerdeOptions) -> bool:
+    """Whether the one column stands in the bytes by itself, not as a field of a record: a key's always does where the format can do it."""
+    if len(columns) != 1 or not format_.can_unwrap:
+        return False
+    return options.is_key or not options.wrap_single or not format_.can_wrap
+
+
+def type_word(type_: SqlType) -> str:
+    """The bare name of a type, without its parameters: ARRAY, MAP, STRUCT, DECIMAL, BIGINT."""
+    match type_:
+        case Array():
+            return "ARRAY"
+        case Map():
+            return "MAP"
+        case Struct():
+            return "STRUCT"
+        case Decimal():
+            return "DECIMAL"
+    return str(type_)
+
+
+def describe_columns(columns: Sequence[Column], options: SerdeOptions) -> str:
+    """The columns as a schema prints them, in brackets: [`ID` INTEGER KEY, `AGE` INTEGER KEY]."""
+    key = " KEY" if options.is_key else ""
+    return "[" + ", ".join(f"`{c.name}` {c.type}{key}" for c in columns) + "]"
+
+
+def map_key_is_not_string(type_: SqlType) -> bool:
+    """Whether the type holds, at any depth, a MAP whose keys are not STRING."""
+    match type_:
+        case Map(key, value):
+            return str(key) != "STRING" or map_key_is_not_string(value)
+        case Array(item):
+            return map_key_is_not_string(item)
+        case Struct(fields):
+            return any(map_key_is_not_string(f.type) for f in fields)
+    return False
+
+
+def refuse(message: str, mend: str) -> SqlError:
+    """The error for columns or options that a format cannot take."""
+    return SqlError(message, mend=mend)
