@@ -24,7 +24,7 @@ HEIGHT = {
     "connect": 7, "bots": 7, "server": 7, "console": 8,
     "cli": 9,
 }  # fmt: skip
-SIDEWAYS = {("formats", "registry"), ("plan", "catalog")}
+SIDEWAYS = {("formats", "registry"), ("registry", "log"), ("plan", "catalog")}
 HEAVY = ("duckdb", "pyarrow", "polars", "lmdb", "lark", "pandas", "confluent_kafka", "httpx", "typer", "rich", "prompt_toolkit")
 IMPORT_MS_MAX = 150
 

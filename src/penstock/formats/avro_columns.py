@@ -254,7 +254,7 @@ def writable(parsed: Any, columns: Sequence[Column]) -> bool:
         if not isinstance(kind, list) or len(kind) != 2 or kind[0] != "null":
             return False
         scalar = kind[1]["type"] if isinstance(kind[1], dict) and "logicalType" not in kind[1] else kind[1]
-        if field["name"].upper() != column.name.upper() or column.type not in _WRITES or _WRITES[column.type] != scalar:  # type: ignore[index]
+        if field["name"].upper() != column.name.upper() or column.type not in _WRITES or _WRITES[column.type] != scalar:
             return False
     return True
 

@@ -69,9 +69,9 @@ def _record(full: str, fields: Sequence[tuple[str, SqlType]]) -> dict[str, Any]:
 
 def _avro(type_: SqlType, full: str) -> Any:
     if type_ in _PRIMITIVES:
-        return _PRIMITIVES[type_]  # type: ignore[index]
+        return _PRIMITIVES[type_]
     if type_ in _LOGICAL:
-        base, connect, logical = _LOGICAL[type_]  # type: ignore[index]
+        base, connect, logical = _LOGICAL[type_]
         return {"type": base, "connect.version": 1, "connect.name": _CONNECT + connect, "logicalType": logical}
     match type_:
         case Decimal(precision, scale):

@@ -21,6 +21,7 @@ from penstock.sql.types import Decimal as DecimalType
 Coercer = Callable[[Any], Any]
 
 DAY_MS = 86_400_000
+_WHOLE_MAX = 1 << 64
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
@@ -106,6 +107,7 @@ def match_fields(record: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
 
 
 def struct_coercer(type_: SqlType | None, fields: Sequence[tuple[str, Coercer]]) -> Callable[[Any], dict[str, Any] | None]:
+    """The coercer of a record of named fields, each with its own."""
     names = [name for name, _ in fields]
 
     def to_struct(value: Any) -> dict[str, Any] | None:
@@ -226,10 +228,11 @@ def _whole(type_: SqlType, low: int, high: int, why: str) -> Callable[[Any], int
     def to_whole(value: Any) -> int | None:
         if value is None:
             return None
+        number: int
         if type(value) is int:
             number = value
         elif isinstance(value, float | decimal.Decimal):
-            if value != value or value in (float("inf"), float("-inf")) or abs(value) >= 1 << 64:
+            if not -_WHOLE_MAX < value < _WHOLE_MAX:  # nor NaN
                 raise misfit(value, type_)
             number = int(value)
         elif isinstance(value, str) and _INTEGER.fullmatch(value) and len(value) <= 40:
@@ -244,7 +247,7 @@ def _whole(type_: SqlType, low: int, high: int, why: str) -> Callable[[Any], int
 
 
 def _integer(bits: int) -> Callable[[SqlType], Coercer]:
-    limit = 1 << (bits - 1)
+    limit: int = 1 << (bits - 1)
     return lambda type_: _whole(type_, -limit, limit - 1, f"it does not fit {bits} bits")
 
 

@@ -204,7 +204,7 @@ def _spoil(array: pa.Array, allowed: Bools, good: Bools) -> None:
 
 
 def _is_null(text: Text, starts: Ints, ends: Ints) -> Bools:
-    null = ends - starts == 4
+    null: Bools = ends - starts == 4
     if null.any():
         null &= (text.words[starts] & np.uint64(0xFFFFFFFF)) == np.uint64(int.from_bytes(b"null", "little"))
     return null

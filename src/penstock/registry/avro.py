@@ -91,6 +91,11 @@ def fits(value: Any, schema: Any, named: dict[str, Any]) -> bool:
         case "map":
             return isinstance(value, dict) and all(fits(v, schema["values"], named) for v in value.values())
         case "record" | "error":
-            return isinstance(value, dict) and all(
-                (f["name"] in value and fits(value[f["name"]], f["type"], named)) or ("default" in f and f["name"] not in value) for f in schema["fields"])
+            return isinstance(value, dict) and all(_fits_field(value, f, named) for f in schema["fields"])
     return isinstance(kind, dict | list) and fits(value, kind, named)
+
+
+def _fits_field(record: dict[str, Any], field: Any, named: dict[str, Any]) -> bool:
+    if field["name"] not in record:
+        return "default" in field
+    return fits(record[field["name"]], field["type"], named)

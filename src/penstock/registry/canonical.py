@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable
 from functools import lru_cache
@@ -42,9 +43,8 @@ def _checked(schema: Schema, resolve: Resolve) -> str:
         case "JSON":
             return _json(schema)
         case "PROTOBUF":
-            from penstock.registry.protobuf import format_file, parse_file
-
-            return format_file(parse_file(schema.text))
+            form: str = importlib.import_module("penstock.registry.protobuf").canonical_text(schema.text)
+            return form
     raise SchemaError(f"There is no schema type {schema.type}.", mend="The types are AVRO, JSON and PROTOBUF.")
 
 

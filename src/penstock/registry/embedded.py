@@ -10,7 +10,7 @@ import msgspec
 
 from penstock.errors import SchemaError
 from penstock.registry.canonical import canonical
-from penstock.registry.model import Compatibility, Mode, Reference, Registered, Schema
+from penstock.registry.model import Compatibility, Mode, Reference, Registered, Schema, SchemaRegistry
 from penstock.registry.store import Store
 
 DEFAULT_LEVEL: Compatibility = "BACKWARD"
@@ -29,7 +29,7 @@ class _State:
     next_id: int = 1
 
 
-class EmbeddedRegistry:
+class EmbeddedRegistry(SchemaRegistry):
     """A SchemaRegistry in this process. Safe to use from many threads; several processes may share a store that one of them writes."""
 
     def __init__(self, store: Store) -> None:

@@ -27,7 +27,7 @@ class Store(Protocol):
         ...
 
 
-class MemoryStore:
+class MemoryStore(Store):
     """Records that end with the process."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class MemoryStore:
         return len(self.records)
 
 
-class TopicStore:
+class TopicStore(Store):
     """Records in the compacted topic `_schemas` of a log; the topic is made when there is none."""
 
     def __init__(self, log: Log) -> None:

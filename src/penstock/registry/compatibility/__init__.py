@@ -5,13 +5,16 @@ BACKWARD: who has the new schema reads what the old one wrote; FORWARD the rever
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 
 from penstock.registry.canonical import Resolve
-from penstock.registry.model import Compatibility, Schema
+from penstock.registry.model import Compatibility, Schema, SchemaType
 
 Reads = Callable[[Schema, Schema, Resolve], list[str]]
 """(reader, writer, resolve) -> why the reader cannot read what the writer wrote, in words; empty where it can."""
+
+_MODULES: dict[SchemaType, str] = {"AVRO": "avro", "JSON": "json_schema", "PROTOBUF": "protobuf"}
 
 
 def violations(new: Schema, old: Schema, level: Compatibility, resolve: Resolve) -> list[str]:
@@ -29,11 +32,6 @@ def violations(new: Schema, old: Schema, level: Compatibility, resolve: Resolve)
     return problems
 
 
-def _rule(schema_type: str) -> Reads:
-    if schema_type == "AVRO":
-        from penstock.registry.compatibility.avro import unreadable
-    elif schema_type == "JSON":
-        from penstock.registry.compatibility.json_schema import unreadable
-    else:
-        from penstock.registry.compatibility.protobuf import unreadable
-    return unreadable
+def _rule(schema_type: SchemaType) -> Reads:
+    rule: Reads = importlib.import_module(f"penstock.registry.compatibility.{_MODULES[schema_type]}").unreadable
+    return rule
