@@ -7,6 +7,7 @@ then a call of that name, and `needs` says what to register. So there is one way
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,10 @@ class IntervalUnitType(SqlType):
 
 @dataclass(frozen=True, slots=True)
 class LambdaType(SqlType):
-    """The type of a lambda. Its SQL is DuckDB's `lambda x, y: body`."""
+    """The type of a lambda: what its parameters are and what its body must return (the planner casts the body where it differs).
+
+    Its SQL is DuckDB's `lambda x, y: body`, the parameters plain or double-quoted identifiers.
+    """
 
     parameters: tuple[SqlType, ...]
     returns: SqlType
@@ -59,7 +63,18 @@ class LambdaArgument:
     infer: Callable[[tuple[SqlType, ...]], SqlType]
 
 
-Argument = SqlType | LambdaArgument
+@dataclass(frozen=True, slots=True)
+class LiteralArgument:
+    """A constant as an argument, where its value can decide the type or the state: the 3 of `TOPK(x, 3)`. NULL has the type NULL.
+
+    A plain `SqlType` may stand for a constant too, but then a parameter that must be a constant refuses it.
+    """
+
+    type: SqlType
+    value: None | bool | int | float | decimal.Decimal | str
+
+
+Argument = SqlType | LiteralArgument | LambdaArgument
 
 
 @dataclass(frozen=True, slots=True)

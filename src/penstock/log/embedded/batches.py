@@ -1,4 +1,4 @@
-"""A stored batch: a header of 32 bytes, then the message of an Arrow IPC record batch (its schema is known, so it is not stored).
+"""A stored batch: a header of 40 bytes, then the message of an Arrow IPC record batch (its schema is known, so it is not stored).
 
 The key is (topic id, partition, offset of the first record), big-endian, so that keys sort as the records do. Offsets and sequences count up
 by one from the first record's, unless a flag says that they are stored as columns: compaction leaves gaps in offsets, merging in sequences.
@@ -16,7 +16,7 @@ import pyarrow as pa
 from penstock.log.records import RECORDS, numbered
 
 KEY = struct.Struct(">IIQ")
-HEADER = struct.Struct("<BBxxIqqq")
+HEADER = struct.Struct("<BBxxIqqqq")
 VERSION = 1
 EXPLICIT_OFFSETS = 1
 EXPLICIT_SEQUENCES = 2
@@ -26,11 +26,12 @@ OFFSET_COLUMN, SEQUENCE_COLUMN = pa.field("offset", pa.int64()), pa.field("seque
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """`timestamp_max`: ms. `sequence`: of the first record. `horizon`: the time (ms) from which compaction drops the batch's tombstones
+    """`timestamp_min`, `timestamp_max`: ms. `sequence`: of the first record. `horizon`: from when on (ms) compaction drops tombstones
     (KIP-534), NO_HORIZON until a first pass has seen them."""
 
     flags: int
     count: int
+    timestamp_min: int
     timestamp_max: int
     sequence: int
     horizon: int
@@ -58,15 +59,19 @@ def encode(
         flags |= EXPLICIT_SEQUENCES
         batch = batch.append_column(SEQUENCE_COLUMN, pa.array(sequences, pa.int64()))
     timestamps = batch.column(0)
-    timestamp_max = timestamps[0].as_py() if len(timestamps) == 1 else int(timestamps.to_numpy().max())
-    header = HEADER.pack(VERSION, flags, batch.num_rows, timestamp_max, sequence, horizon)
+    if len(timestamps) == 1:
+        earliest = latest = timestamps[0].as_py()
+    else:
+        times = timestamps.to_numpy()
+        earliest, latest = int(times.min()), int(times.max())
+    header = HEADER.pack(VERSION, flags, batch.num_rows, earliest, latest, sequence, horizon)
     return b"".join((header, memoryview(batch.serialize())))
 
 
 def header_of(value: bytes | memoryview) -> Header:
     """The header of a stored batch."""
-    _, flags, count, timestamp_max, sequence, horizon = HEADER.unpack_from(value)
-    return Header(flags, count, timestamp_max, sequence, horizon)
+    _, flags, count, earliest, latest, sequence, horizon = HEADER.unpack_from(value)
+    return Header(flags, count, earliest, latest, sequence, horizon)
 
 
 _SCHEMAS = {
@@ -79,7 +84,7 @@ _SCHEMAS = {
 
 def decode(value: bytes, base: int) -> pa.RecordBatch:
     """The records of a stored batch whose first offset is `base`, with the columns of READ. It shares the memory of `value`."""
-    _, flags, count, _, sequence, _ = HEADER.unpack_from(value)
+    _, flags, count, _, _, sequence, _ = HEADER.unpack_from(value)
     stored = pa.ipc.read_record_batch(pa.py_buffer(value).slice(HEADER.size), _SCHEMAS[flags])
     if flags == 0:
         return numbered(stored, np.arange(base, base + count), np.arange(sequence, sequence + count))

@@ -221,9 +221,6 @@ class Environment:
         except lmdb.MapFullError as error:
             txn.abort()
             raise StorageError(f"A transaction is larger than the space left for {self.name}.", mend="Write less in one transaction.") from error
-        except lmdb.BadValsizeError:
-            txn.abort()
-            raise
         except (lmdb.Error, OSError) as error:
             txn.abort()
             raise self._poison(error) from error

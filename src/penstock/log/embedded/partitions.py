@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from penstock.errors import TopicError
 from penstock.log.embedded.batches import KEY, decode, encode, header_of
 from penstock.log.embedded.environment import CLOCK, View
-from penstock.log.embedded.topics import Topic, head, put_head, require
+from penstock.log.embedded.topics import Head, Topic, head, put_head, require
 from penstock.log.records import NOTHING_READ
 
 BYTES_READ_MAX = 1 << 30  # binary columns count their bytes in 32 bits
@@ -65,6 +65,17 @@ def stored(view: View, topic: Topic, partition: int, offset: int = 0) -> Iterato
                 return
             yield int.from_bytes(key[8:], "big"), cursor.value()
             found = cursor.next()
+
+
+def replace_batches(view: View, topic: Topic, partition: int, old: Sequence[tuple[int, int]], new: Sequence[tuple[int, bytes]]) -> Head:
+    """Put stored batches in the place of others: `old` as (first offset, bytes), `new` as (first offset, value). Return the head, not stored yet."""
+    for base, _ in old:
+        view.txn.delete(KEY.pack(topic.id, partition, base), db=view.batches)
+    for base, value in new:
+        view.txn.put(KEY.pack(topic.id, partition, base), value, db=view.batches)
+    place = head(view, topic, partition)
+    grown = sum(len(value) for _, value in new) - sum(size for _, size in old)
+    return replace(place, bytes=place.bytes + grown, batches=place.batches + len(new) - len(old))
 
 
 def read(view: View, name: str, partition: int, offset: int, max_records: int, max_bytes: int) -> pa.RecordBatch:

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import lmdb
+
 from penstock.errors import StorageError
 from penstock.log.embedded.environment import View
 from penstock.log.protocol import StateStore
@@ -45,11 +47,9 @@ class LmdbStateStore(StateStore):
         prefix = self._make()
         try:
             self._cursor.putmulti([(prefix + key, value) for key, value in items])
-        except Exception as error:
+        except lmdb.BadValsizeError as error:
             longest = max(len(key) for key, _ in items)
-            if longest > KEY_BYTES_MAX:
-                raise StorageError(f"A key of {longest} bytes is too long for state.", mend=f"Use keys of at most {KEY_BYTES_MAX} bytes.") from error
-            raise
+            raise StorageError(f"A key of {longest} bytes is too long for state.", mend=f"Use keys of at most {KEY_BYTES_MAX} bytes.") from error
 
     def delete_many(self, keys: Sequence[bytes]) -> None:
         self._check_writable()

@@ -7,10 +7,10 @@ import json
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 from penstock.errors import TopicError
-from penstock.log.embedded.batches import KEY
+from penstock.log.embedded.batches import KEY, NO_HORIZON
 from penstock.log.embedded.environment import CLOCK, View
 from penstock.log.protocol import TopicConfig, TopicInfo
 
@@ -20,7 +20,7 @@ GROUP = b"group/"
 NEXT_TOPIC = b"next topic"
 PARTITION = struct.Struct(">II")
 PARTITIONS_MAX = 10_000
-POSITIONS = struct.Struct("<6q")
+POSITIONS = struct.Struct("<8q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,18 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a partition stands. `start`, `end`: its first and its next offset. `bytes`, `batches`: stored. `compacted`, `merged`: the offsets
-    up to which compaction and merging have been."""
+    """Where a partition stands. `start`, `end`: its first and its next offset. `bytes`, `batches`: stored. `merged`, `compacted`: the offsets
+    up to which merging and compaction have been; `compacted_bytes`: what was stored then; `horizon`: the first time (ms) at which
+    tombstones can go, NO_HORIZON where none wait."""
 
     start: int = 0
     end: int = 0
     bytes: int = 0
     batches: int = 0
-    compacted: int = 0
     merged: int = 0
+    compacted: int = 0
+    compacted_bytes: int = 0
+    horizon: int = NO_HORIZON
 
 
 def check_name(name: str) -> None:
@@ -161,5 +164,4 @@ def head(view: View, topic: Topic, partition: int) -> Head:
 
 def put_head(view: View, topic: Topic, partition: int, head: Head) -> None:
     """Store where the partition stands."""
-    value = POSITIONS.pack(head.start, head.end, head.bytes, head.batches, head.compacted, head.merged)
-    view.put(HEAD + PARTITION.pack(topic.id, partition), value)
+    view.put(HEAD + PARTITION.pack(topic.id, partition), POSITIONS.pack(*astuple(head)))

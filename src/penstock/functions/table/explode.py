@@ -1,0 +1,35 @@
+"""Table functions: each makes any number of rows of one."""
+
+from __future__ import annotations
+
+from penstock.functions.define import sql_table
+
+
+@sql_table("EXPLODE(items ARRAY<T>) -> T")
+def explode(items: str) -> str:
+    """One row for each item of an array. None where the array is empty or NULL.
+
+    items: the array
+
+    EXPLODE(ARRAY['a', 'b']) -> ARRAY['a', 'b']
+    """
+    return items
+
+
+@sql_table("CUBE_EXPLODE(items ARRAY<T>) -> ARRAY<T>")
+def cube_explode(items: str) -> str:
+    """One row for each way to keep some of an array's items and put NULL for the others: from all NULL to all kept.
+
+    An item that is NULL already is not varied, so that no row comes twice.
+
+    items: the array, of at most 20 items
+
+    CUBE_EXPLODE(ARRAY['a', 'b']) -> ARRAY[ARRAY[CAST(NULL AS STRING), NULL], ARRAY[NULL, 'b'], ARRAY['a', NULL], ARRAY['a', 'b']]
+    """
+    kept = f"list_filter(range(1, len({items}) + 1), lambda cube_i: ({items})[cube_i] IS NOT NULL)"
+    bit = f"CAST(len({kept}) - list_position({kept}, cube_i) AS INTEGER)"
+    row = (
+        f"list_transform(range(1, len({items}) + 1), lambda cube_i: CASE WHEN ({items})[cube_i] IS NOT NULL"
+        f" AND (cube_n >> {bit}) & 1 = 1 THEN ({items})[cube_i] END)"
+    )
+    return f"list_transform(range(CAST(1 AS BIGINT) << CAST(len({kept}) AS BIGINT)), lambda cube_n: {row})"
