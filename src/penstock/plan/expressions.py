@@ -15,6 +15,7 @@ from penstock.sql.types import SqlType
 
 Value = None | bool | int | float | Decimal | str | bytes | date | time | datetime
 
+
 @dataclass(frozen=True)
 class Expr:
     type: SqlType

@@ -131,8 +131,15 @@ def arrow_type(type_: SqlType) -> pa.DataType:
             return pa.struct([pa.field(f.name, arrow_type(f.type)) for f in fields])
         case Primitive(name):
             return {
-                "BOOLEAN": pa.bool_(), "INTEGER": pa.int32(), "BIGINT": pa.int64(), "DOUBLE": pa.float64(),
-                "STRING": pa.string(), "BYTES": pa.binary(), "DATE": pa.date32(), "TIME": pa.time64("us"),
-                "TIMESTAMP": pa.timestamp("us"), "NULL": pa.null(),
+                "BOOLEAN": pa.bool_(),
+                "INTEGER": pa.int32(),
+                "BIGINT": pa.int64(),
+                "DOUBLE": pa.float64(),
+                "STRING": pa.string(),
+                "BYTES": pa.binary(),
+                "DATE": pa.date32(),
+                "TIME": pa.time64("us"),
+                "TIMESTAMP": pa.timestamp("us"),
+                "NULL": pa.null(),
             }[name]
     raise AssertionError(f"no Arrow type for {type_}")
