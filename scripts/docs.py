@@ -8,13 +8,18 @@ from pathlib import Path
 
 from penstock import settings
 from penstock.connect import pages as connect_pages
+from penstock.sql import docs as sql_docs
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 
 # One entry for each kind of definition: a function that yields (path below docs/, text).
 Generator = Callable[[], Iterator[tuple[str, str]]]
-GENERATORS: list[Generator] = [lambda: iter([("settings.md", settings.page())]), connect_pages.pages]
+GENERATORS: list[Generator] = [
+    lambda: iter([("settings.md", settings.page())]),
+    connect_pages.pages,
+    sql_docs.pages,
+]
 
 
 def generated() -> dict[Path, str]:

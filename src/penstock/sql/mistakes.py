@@ -29,6 +29,8 @@ _SAID = {
     "STRING_LITERAL": "a string in single quotes", "INTEGER_LITERAL": "a whole number", "TIME_UNIT": "a unit of time, like MINUTES", END: "the end",
 }  # fmt: skip
 _SHOWN_MAX = 8
+_TEXT_MAX = 40
+_WORD_MAX = 20  # longer than every keyword, and then some
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,12 @@ class Scene:
 def explain(table: Tables, start: str, tokens: list[Token], token: Token, lines: Lines) -> SqlError:
     """The error of a parse from `start` that stopped at `token`, which is one of `tokens` or the one behind the last."""
     index = next((number for number, each in enumerate(tokens) if each is token), len(tokens))
-    path = before = [table.start[start]]
-    for each in tokens[:index]:
-        before, path = path, step(table, path, each.terminals) or path
+    before = [table.start[start]]
+    for each in tokens[: max(0, index - 1)]:
+        _advance(table, before, each.terminals)
+    path = list(before)
+    if index:
+        _advance(table, path, tokens[index - 1].terminals)
     taken = next((t for t in tokens[index - 1].terminals if step(table, before, (t,))), "") if index else ""
     scene = Scene(table, tokens, index, path, before, taken, lines)
     return next(error for slip in _SLIPS if (error := slip(scene)))
@@ -74,13 +79,19 @@ def explain(table: Tables, start: str, tokens: list[Token], token: Token, lines:
 def step(table: Tables, path: list[int], terminals: tuple[str, ...]) -> list[int] | None:
     """The states after one more token; None if it cannot stand there."""
     path = list(path)
+    return path if _advance(table, path, terminals) else None
+
+
+def _advance(table: Tables, path: list[int], terminals: tuple[str, ...]) -> bool:
+    """Take one more token; whether it can stand there."""
     while True:
         row = table.states[path[-1]]
         action = next((row[terminal] for terminal in terminals if terminal in row), None)
         if action is None:
-            return path if END in terminals and path[-1] in table.end.values() else None
+            return END in terminals and path[-1] in table.end.values()
         if action >= 0:
-            return [*path, action]
+            path.append(action)
+            return True
         rule = table.rules[-1 - action]
         if rule.length:
             del path[-rule.length :]
@@ -89,8 +100,8 @@ def step(table: Tables, path: list[int], terminals: tuple[str, ...]) -> list[int
 
 def _possible(scene: Scene, path: list[int]) -> list[str]:
     """The terminals that can follow."""
-    found = [symbol for symbol in scene.table.states[path[-1]] if not symbol.islower() and not symbol.startswith("_")] + [END]
-    return [symbol for symbol in found if step(scene.table, path, (symbol,))]
+    found = [symbol for symbol in scene.table.states[path[-1]] if not symbol.islower() and not symbol.startswith("_")]
+    return [symbol for symbol in dict.fromkeys([*found, END]) if step(scene.table, path, (symbol,))]
 
 
 # ---------------------------------------------------------------------------------------------- signs and brackets
@@ -105,8 +116,8 @@ def _unreadable(scene: Scene) -> SqlError | None:
         kind, closing = kinds[token.text[0]]
         return scene.error(token, f"The {kind} that starts here is never closed.", f"Add the closing {closing}")
     if token.text.startswith("${"):
-        name = token.text.strip("${}") or "name"
-        return scene.error(token, f"The variable {token.text} is not defined.", f"Write DEFINE {name} = '...'; before it.")
+        name = token.text.strip("${}") if len(token.text) <= _TEXT_MAX else "name"
+        return scene.error(token, f"The variable {_shown(token)} is not defined.", f"Write DEFINE {name} = '...'; before it.")
     if right := _QUOTES.get(token.text):
         return scene.error(token, f"{token.text} is not a quote of SQL.", f"Write {right} instead.")
     return scene.error(
@@ -154,7 +165,7 @@ def _bracket(scene: Scene) -> SqlError | None:
 def _misspelt(scene: Scene) -> SqlError | None:
     """FORM for FROM: the word itself, or the one before it, which was then taken for a name."""
     for token, path in ((scene.token, scene.path), (scene.previous, scene.before)):
-        if token is None or token.terminals[-1] != "BARE_NAME" or not token.text[0].isalpha():
+        if token is None or token.terminals[-1] != "BARE_NAME" or len(token.text) > _WORD_MAX:
             continue
         if token is scene.previous and scene.taken != "BARE_NAME":
             continue
@@ -163,7 +174,7 @@ def _misspelt(scene: Scene) -> SqlError | None:
         words = [symbol for symbol in possible if symbol in scene.table.keywords and symbol != word]
         words += UNITS if "TIME_UNIT" in possible else ()
         if close := get_close_matches(word, words, 1, 0.7):
-            return scene.error(token, f"{token.text} is not expected here.", f"Did you mean {close[0]}?")
+            return scene.error(token, f"{_shown(token)} is not expected here.", f"Did you mean {close[0]}?")
     return None
 
 
@@ -252,13 +263,13 @@ def _wrong_quotes(scene: Scene) -> SqlError | None:
     token, possible = scene.token, _possible(scene, scene.path)
     if token is None:
         return None
-    inner = token.text[1:-1]
+    inner = token.text[1:-1] if len(token.text) <= _TEXT_MAX else "..."
     if token.terminals[0] == "QUOTED_NAME" and "STRING_LITERAL" in possible:
         return scene.error(token, f"{_shown(token)} is a quoted name, but a string is expected.", f"Write it in single quotes: '{inner}'")
     if token.terminals[0] == "STRING_LITERAL" and "QUOTED_NAME" in possible:
         return scene.error(token, f"{_shown(token)} is a string, but a name is expected.", f"Write it without quotes, or in backticks: `{inner}`")
     if token.terminals[-1] == "BARE_NAME" and "STRING_LITERAL" in possible:
-        return scene.error(token, f"{token.text} is not expected here.", "A string in single quotes is.")
+        return scene.error(token, f"{_shown(token)} is not expected here.", "A string in single quotes is.")
     return None
 
 
@@ -276,18 +287,42 @@ def _no_from(scene: Scene) -> SqlError | None:
     return None
 
 
+def _condition_in_groups(scene: Scene) -> SqlError | None:
+    clauses = [clause for token in scene.tokens[: scene.index] if (clause := _clause(token))]
+    if scene.token is None or not clauses or clauses[-1] not in ("GROUP BY", "PARTITION BY"):
+        return None
+    if scene.token.text.upper() in {*_COMPARING, "AND", "OR", "NOT", "IN", "IS", "LIKE", "BETWEEN"}:
+        return scene.error(scene.token, f"{_shown(scene.token)} is not expected here.", f"{clauses[-1]} takes values: put a condition in brackets.")
+    if scene.token.text == "," and scene.tokens[scene.index - 2].text == "(":
+        return scene.error(scene.token, "A list within the list is not expected here.", "Put all of it in brackets, or nothing.")
+    return None
+
+
+def _called_source(scene: Scene) -> SqlError | None:
+    before = scene.tokens[scene.index - 2].text.upper() if scene.index >= 2 else ""
+    if scene.token and scene.previous and scene.token.text == "(" and before in ("FROM", "JOIN"):
+        return scene.error(
+            scene.previous,
+            f"{_shown(scene.previous)} is called here, but a source is a name.",
+            "Table functions like EXPLODE stand in the SELECT list.",
+        )
+    return None
+
+
 def _unexpected(scene: Scene) -> SqlError:
     possible = _possible(scene, scene.path)
     said = [_SAID[symbol] for symbol in possible if symbol in _SAID]
     if "CASE" in possible:
         said = ["an expression"]
-    elif "BARE_NAME" in possible:
-        said.append("a name")
-    said += sorted(symbol for symbol in possible if symbol in scene.table.keywords and (symbol != "CASE" and len(said) < _SHOWN_MAX))
-    if "an expression" in said:
-        said = ["an expression"]
-    said += [symbol for symbol in possible if symbol in {",", ")", "(", "]", "="}]
-    mend = f"Expected {_either(said[:_SHOWN_MAX])}." if said else ""
+    else:
+        said += ["a name"] if "BARE_NAME" in possible else []
+        said += sorted(symbol for symbol in possible if symbol in scene.table.keywords)[: max(0, _SHOWN_MAX - len(said))]
+    # Behind an expression an operator can always stand; only what is rarer is worth telling.
+    signs = [",", ")", "]"] if "+" in possible else [",", ")", "]", ">", "=", ":="]
+    said += [sign for sign in signs if sign in possible]
+    if not said and "(" in possible:
+        said = ["("]
+    mend = f"Expected {_either(said)}." if said else ""
     if scene.token is None:
         return scene.error(None, "The statement ends too soon.", mend)
     return scene.error(scene.token, f"{_shown(scene.token)} is not expected here.", mend)
@@ -300,10 +335,10 @@ def _either(said: list[str]) -> str:
 def _shown(token: Token | None) -> str:
     if token is None:
         return "the end"
-    return token.text if len(token.text) <= 40 else token.text[:37] + "..."
+    return token.text if len(token.text) <= _TEXT_MAX else token.text[: _TEXT_MAX - 3] + "..."
 
 
 _SLIPS: tuple[Callable[[Scene], SqlError | None], ...] = (
-    _unreadable, _misspelt, _no_statement, _not_in_streams, _other_language, _no_from, _bracket, _clause_order, _missing_expression, _reserved,
-    _wrong_quotes, _missing_comma, _dashed_name, _unexpected,
+    _unreadable, _misspelt, _no_statement, _not_in_streams, _other_language, _no_from, _bracket, _clause_order,
+    _condition_in_groups, _called_source, _missing_expression, _reserved, _wrong_quotes, _missing_comma, _dashed_name, _unexpected,
 )  # fmt: skip

@@ -128,6 +128,9 @@ def _parse(text: str, tokens: list[Token], lines: Lines, start: str) -> Any:
                 consumed = token.end
                 break
             origin, length, build, kept, is_list = rules[-1 - action]
+            if length == 1 and build is None and not is_list:  # one thing by another name: most steps are of this kind
+                path[-1] = states[path[-2]][origin]
+                continue
             if length:
                 children = values[-length:]
                 at = starts[-length]

@@ -120,13 +120,19 @@ def _word(word: str, keywords: frozenset[str]) -> tuple[str, ...]:
 
 def _look_ahead(tokens: list[Token]) -> None:
     """Settle what one token of look-ahead cannot: constructors and types against names, the ( of lambdas and of lists of groups."""
+    waiting: list[int] = []  # the places of the open brackets
     for index in range(len(tokens) - 1):
         token, following = tokens[index], tokens[index + 1]
-        if token.text == "(":
-            if _opens_lambda(tokens, index):
+        if token.text in ("(", "["):
+            waiting.append(index)
+            if token.text == "(" and _opens_lambda(tokens, index):
                 token.terminals = ("LAMBDA_OPEN",)
-            elif index and tokens[index - 1].terminals == ("BY",) and _has_comma(tokens, index):
-                token.terminals = ("GROUP_OPEN",)
+        elif token.text in (")", "]") and waiting:
+            waiting.pop()
+        elif token.text == ";":
+            waiting = []
+        elif token.text == "," and waiting and waiting[-1] and tokens[waiting[-1]].text == "(" and tokens[waiting[-1] - 1].terminals == ("BY",):
+            tokens[waiting[-1]].terminals = ("GROUP_OPEN",)
         elif token.terminals == ("BARE_NAME",) and (keyword := _BEFORE.get(token.text.upper(), {}).get(following.word)):
             token.terminals = (keyword, "BARE_NAME")
 
@@ -140,20 +146,6 @@ def _opens_lambda(tokens: list[Token], index: int) -> bool:
         if tokens[place + 1].text != ",":
             return False
         place += 2
-    return False
-
-
-def _has_comma(tokens: list[Token], index: int) -> bool:
-    depth = 0
-    for token in tokens[index:]:
-        if token.text in ("(", "["):
-            depth += 1
-        elif token.text in (")", "]"):
-            depth -= 1
-        if depth == 0 or token.text == ";":
-            return False
-        if depth == 1 and token.text == ",":
-            return True
     return False
 
 
