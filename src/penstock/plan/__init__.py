@@ -1,0 +1,40 @@
+"""Statement + catalog -> typed plan. Every semantic error is raised here, with line and column.
+
+The entry points load what they need on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from penstock.plan.explanation import explain
+    from penstock.plan.interfaces import CatalogView, SchemaLookup
+    from penstock.plan.queries import plan_query
+    from penstock.plan.schemas import columns_text, schema_text
+    from penstock.plan.serial import from_json, to_json
+    from penstock.plan.sinks import Planned, TopicSpec, plan_create_as, plan_insert_into, topic_spec
+    from penstock.plan.sources import plan_create_source
+
+_HOMES = {
+    "explanation": ("explain",),
+    "interfaces": ("CatalogView", "SchemaLookup"),
+    "queries": ("plan_query",),
+    "schemas": ("columns_text", "schema_text"),
+    "serial": ("from_json", "to_json"),
+    "sinks": ("Planned", "TopicSpec", "plan_create_as", "plan_insert_into", "topic_spec"),
+    "sources": ("plan_create_source",),
+}
+_WHERE = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "CatalogView", "Planned", "SchemaLookup", "TopicSpec", "columns_text", "explain", "from_json", "plan_create_as", "plan_create_source",
+    "plan_insert_into", "plan_query", "schema_text", "to_json", "topic_spec",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"penstock.plan.{_WHERE[name]}"), name)

@@ -47,6 +47,7 @@ class FormatSpec:
     full_schema_name: str | None = None
     schema_id: int | None = None
     wrap_single: bool | None = None
+    nullable: str | None = None  # ..._PROTOBUF_NULLABLE_REPRESENTATION: OPTIONAL or WRAPPER
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ class Step:
 class Source(Step):
     """Reads a topic. `prefix` ("A." in a join, else "") stands before each column's name in `schema`; `pseudo` names the pseudo columns
     (ROWTIME, ROWPARTITION, ROWOFFSET, WINDOWSTART, WINDOWEND) that the query reads from it, present in `schema.value` under the same prefix.
-    `columns` are the topic's own key and value columns, unprefixed; ones that the query never reads may be missing from `schema`."""
+    `columns` are the topic's own key and value columns, unprefixed; value columns and headers that the query never reads are missing from `schema`,
+    `pseudo` and `headers`. The timestamp's column stays."""
 
     source: str
     topic: str

@@ -1,0 +1,206 @@
+"""CREATE ... AS SELECT and INSERT INTO ... SELECT: a query with the topic that it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from penstock.catalog.model import DataSource
+from penstock.errors import Position, SqlError
+from penstock.plan import expressions as ex
+from penstock.plan import steps
+from penstock.plan.formats import check_key, check_value, read_formats
+from penstock.plan.interfaces import CatalogView, SchemaLookup
+from penstock.plan.projection import check_persistent
+from penstock.plan.properties import With, setting
+from penstock.plan.pruning import prune
+from penstock.plan.schemas import columns_text
+from penstock.plan.scope import nearest
+from penstock.plan.select import Selected, plan_select
+from penstock.plan.sources import read_timestamp, with_wrapping
+from penstock.plan.steps import Column, Schema
+from penstock.sql import ast
+
+
+@dataclass(frozen=True)
+class TopicSpec:
+    """What a statement asks of its topic, where that is to be created; None: the default of the log."""
+
+    name: str
+    partitions: int | None = None
+    replicas: int | None = None
+    retention_ms: int | None = None
+    cleanup: str | None = None
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A CREATE ... AS SELECT: the source that it makes, the plan that fills it, the topic that it needs."""
+
+    source: DataSource
+    plan: steps.Sink
+    topic: TopicSpec
+
+
+def topic_spec(statement: ast.CreateSource) -> TopicSpec:
+    """What the WITH clause of a CREATE STREAM or TABLE says of its topic. Raises SqlError."""
+    w = With(statement.properties, "source", statement.position)
+    return _topic(w, w.text("KAFKA_TOPIC") or statement.name)
+
+
+def _topic(w: With, name: str) -> TopicSpec:
+    partitions, replicas = w.number("PARTITIONS"), w.number("REPLICAS")
+    for value, what in ((partitions, "PARTITIONS"), (replicas, "REPLICAS")):
+        if value is not None and value < 1:
+            raise w.error(f"Invalid value {value} for configuration {what}: it must be at least 1.", f"Write {what}=1.")
+    cleanup = w.text("CLEANUP_POLICY")
+    if cleanup is not None and cleanup.lower().replace(" ", "") not in ("delete", "compact", "compact,delete", "delete,compact"):
+        raise w.error(f"CLEANUP_POLICY is 'delete', 'compact' or 'compact,delete', but got '{cleanup}'.", "Take one of them.")
+    return TopicSpec(name, partitions, replicas, w.number("RETENTION_MS"), cleanup)
+
+
+def plan_create_as(statement: ast.CreateAsSelect, catalog: CatalogView, schemas: SchemaLookup, defaults: Mapping[str, str], query_id: str) -> Planned:
+    """Plan CREATE STREAM|TABLE ... AS SELECT. Raises SqlError."""
+    query = statement.query
+    w = With(statement.properties, "sink", statement.position)
+    _refuse_limit(query)
+    selected = plan_select(query, catalog, persistent=True)
+    _check_kind(statement, selected)
+    _check_windowed_tables(selected, query)
+    lenient = (setting(defaults, "ksql.new.query.planner.enabled") or "").lower() == "true"
+    selected, schema, root = _finish(selected, statement.name, query, lenient=lenient)
+    first = selected.relation.scope.sources[0].source
+    formats = read_formats(w, defaults, (first.key_format, first.value_format))
+    key_format, value_format = _key_format(w, formats[0], schema, defaults), with_wrapping(formats[1], schema.value, defaults)
+    check_key(key_format, schema.key, statement.position)
+    check_value(formats[1], schema.value, statement.position)
+    schema, root = _pinned(w, schema, root, (key_format, value_format), schemas)
+    topic = _topic(w, w.text("KAFKA_TOPIC") or (setting(defaults, "ksql.output.topic.name.prefix") or "") + statement.name)
+    partitions = (topic.partitions or catalog.partitions(topic.name) or _number(defaults, "ksql.sink.partitions")
+                  or catalog.partitions(first.topic) or 1)
+    topic = replace(topic, partitions=partitions, replicas=topic.replicas or _number(defaults, "ksql.sink.replicas"))
+    timestamp = read_timestamp(w, schema)
+    window = selected.window
+    source = DataSource(statement.name, statement.kind, topic.name, schema, key_format, value_format, timestamp, window,
+                        sql=statement.text, created_by=query_id)
+    sink = steps.Sink(schema, statement.kind, prune(root), statement.name, topic.name, key_format, value_format, partitions, timestamp, window)
+    return Planned(source, sink, topic)
+
+
+def plan_insert_into(statement: ast.InsertInto, catalog: CatalogView, defaults: Mapping[str, str]) -> steps.Sink:
+    """Plan INSERT INTO ... SELECT. Raises SqlError."""
+    With(statement.properties, "insert", statement.position)
+    target = catalog.source(statement.target)
+    if target is None:
+        raise SqlError(f"{statement.target} does not exist.", mend=nearest(statement.target, catalog.sources()) or "Create the stream first.",
+                       position=statement.position)
+    _check_target(target, statement.position)
+    _refuse_limit(statement.query)
+    selected = plan_select(statement.query, catalog, persistent=True)
+    if selected.step.kind == "TABLE":
+        raise SqlError("INSERT INTO can only be used to insert the result of a query over streams: this query's result is a table.",
+                       mend="Use CREATE TABLE ... AS SELECT.", position=statement.query.position)
+    lenient = (setting(defaults, "ksql.new.query.planner.enabled") or "").lower() == "true"
+    _, schema, root = _finish(selected, statement.target, statement.query, lenient=lenient)
+    if not _fits(schema, target.schema):
+        raise SqlError(f"Incompatible schema between results and sink. Result schema is {columns_text(schema, target.kind)}; "
+                       f"Sink schema is {columns_text(target.schema, target.kind)}.", mend="Select the sink's columns, in its order, with its types.",
+                       position=statement.query.position)
+    return steps.Sink(target.schema, "STREAM", prune(root), target.name, target.topic, target.key_format, target.value_format,
+                      catalog.partitions(target.topic) or 1, target.timestamp, target.window)
+
+
+def _check_target(target: DataSource, position: Position | None) -> None:
+    if target.kind == "TABLE":
+        raise SqlError(f"INSERT INTO can only be used to insert into a stream. {target.name} is a table.", mend="Insert into the stream behind it.",
+                       position=position)
+    if target.read_only:
+        raise SqlError(f"Cannot insert into read-only stream: {target.name}.", mend="It was created with CREATE SOURCE: create one without SOURCE.",
+                       position=position)
+    if target.headers:
+        raise SqlError(f"Cannot insert into {target.name} because it has header columns.", mend="Headers can be read only.", position=position)
+
+
+def _fits(result: Schema, sink: Schema) -> bool:
+    return [c.type for c in result.key] == [c.type for c in sink.key] and result.value == sink.value and [c.name for c in result.key] == [
+        c.name for c in sink.key]
+
+
+def _refuse_limit(query: ast.Select) -> None:
+    if query.limit is not None:
+        raise SqlError("A persistent query does not support LIMIT.", mend="Put the LIMIT on a query of the result.", position=query.position)
+
+
+def _check_kind(statement: ast.CreateAsSelect, selected: Selected) -> None:
+    if selected.step.kind != statement.kind:
+        raise SqlError(f"Invalid result type. Your SELECT query produces a {selected.step.kind}.",
+                       mend=f"Please use CREATE {selected.step.kind} AS SELECT statement instead.", position=statement.position)
+
+
+def _check_windowed_tables(selected: Selected, query: ast.Select) -> None:
+    for source in selected.relation.scope.sources:
+        if source.source.window and source.source.kind == "TABLE":
+            raise SqlError("KSQL does not support persistent queries on windowed tables.",
+                           mend="Read its topic as a stream, with WINDOW_TYPE in the WITH clause.", position=query.relation.position)
+
+
+def _finish(selected: Selected, target: str, query: ast.Select, *, lenient: bool) -> tuple[Selected, Schema, steps.Step]:
+    """The SELECT list on top of the steps: the schema of the result, and the root. `lenient`: a key that is not selected is dropped."""
+    position = query.items[0].position or query.position
+    if lenient and selected.step.kind == "STREAM" and None in selected.projection.keys:
+        selected = _without_key(selected)
+    check_persistent(selected.projection, selected.keys, selected.key_of, target, position)
+    chosen = [item for item in selected.projection.keys if item is not None]
+    schema = Schema(tuple(Column(i.name, k.column.type) for i, k in zip(chosen, selected.keys, strict=True)),
+                    tuple(Column(i.name, i.expr.type) for i in selected.projection.values))
+    key = tuple(ex.Column(k.column.type, k.column.name) for k in selected.keys)
+    root = steps.Select(schema, selected.step.kind, selected.step, key, tuple(i.expr for i in selected.projection.values))
+    return selected, schema, root
+
+
+def _without_key(selected: Selected) -> Selected:
+    step = steps.Rekey(Schema((), selected.step.schema.columns), "STREAM", selected.step, (), keep_null=True)
+    projection = replace(selected.projection, keys=(), values=selected.items)
+    return replace(selected, step=step, projection=projection, keys=(), window=None, keyless=True)
+
+
+def _key_format(w: With, spec: steps.FormatSpec, schema: Schema, defaults: Mapping[str, str]) -> steps.FormatSpec:
+    if not schema.key and w.text("KEY_FORMAT") is not None and spec.name != "NONE":
+        raise w.error("Key format specified for stream without key columns.", "Leave KEY_FORMAT out.")
+    given = w.text("KEY_FORMAT") or w.text("FORMAT")
+    if schema.key and spec.name == "NONE" and given is None:
+        return steps.FormatSpec((setting(defaults, "ksql.persistence.default.format.key") or "KAFKA").upper())
+    return spec
+
+
+def _pinned(w: With, schema: Schema, root: steps.Step, formats: tuple[steps.FormatSpec, steps.FormatSpec],
+            schemas: SchemaLookup) -> tuple[Schema, steps.Step]:
+    """Check the result against the registered schemas that KEY_SCHEMA_ID and VALUE_SCHEMA_ID pin: they must have its columns, first and in order."""
+    for name, columns, spec, is_key in (("key", schema.key, formats[0], True), ("value", schema.value, formats[1], False)):
+        if spec.schema_id is None:
+            continue
+        registered = schemas.columns(spec, "", is_key)
+        if registered is None:
+            raise w.error(f"There is no schema with the id {spec.schema_id}.", "Register it first.")
+        changed = [c for c, r in _padded(columns, registered) if c != r]
+        if is_key and len(columns) == len(registered) and all(c.type == r.type for c, r in zip(columns, registered, strict=True)):
+            changed = []  # an unwrapped key has no names in its schema
+        if changed:
+            raise w.error(f"The following {name} columns are changed, missing or reordered: [{_listed(changed)}]. "
+                          f"Schema from schema registry is [{_listed(registered)}].", "Select the columns of the schema, in its order.")
+    return schema, root
+
+
+def _padded(columns: Sequence[Column], registered: Sequence[Column]) -> list[tuple[Column, Column | None]]:
+    return [(c, registered[n] if n < len(registered) else None) for n, c in enumerate(columns)]
+
+
+def _listed(columns: Sequence[Column]) -> str:
+    from penstock.sql.types import quote
+
+    return ", ".join(f"{quote(c.name)} {c.type}" for c in columns)
+
+
+def _number(defaults: Mapping[str, str], name: str) -> int | None:
+    text = setting(defaults, name)
+    return int(text) if text is not None and text.strip().isdigit() else None
