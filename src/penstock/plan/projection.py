@@ -9,7 +9,7 @@ from penstock.errors import Position, SqlError
 from penstock.plan import expressions as ex
 from penstock.plan.relation import KeyChoice
 from penstock.plan.scope import PSEUDO_TYPES, RESERVED, WINDOW_BOUNDS, Scope, ScopeColumn, column_of
-from penstock.plan.text import expression_text, name_text
+from penstock.plan.text import expression_text
 from penstock.plan.typed import Typing, typed
 from penstock.sql import ast
 from penstock.sql.types import NULL, Array, Map, SqlType, Struct, quote
@@ -180,8 +180,9 @@ def _check_keys(projection: Projection, keys: Sequence[KeyChoice], key_of: str, 
         assert item is not None
         again = next((v for v in projection.values if v.expr == item.expr), None)
         if again is not None:
-            raise SqlError(f"The projection contains a key column ({_tick(key.column.name)}) more than "
-                           f"once, aliased as: {item.name} and {again.name}.", mend=f"Use AS_VALUE({name_text(key.column.name)}) for the copy.", position=again.position)
+            shown = _tick(key.column.name)
+            raise SqlError(f"The projection contains a key column ({shown}) more than once, aliased as: {item.name} and {again.name}.",
+                           mend=f"Use AS_VALUE({item.name}) for the copy.", position=again.position)
 
 
 def _tick(name: str) -> str:

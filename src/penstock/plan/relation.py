@@ -129,7 +129,8 @@ def _condition(node: ast.Join, left: Relation, right: Relation, catalog: Catalog
         used = _aliases(side, scope)
         if len(used) != 1:
             raise SqlError(f"Invalid comparison expression '{expression_text(side)}' in join '({text})'. Each side of the join comparision "
-                           "must contain references from exactly one source.", mend="Write one source's columns on each side of =.", position=side_node.position)
+                           "must contain references from exactly one source.",
+                           mend="Write one source's columns on each side of =.", position=side_node.position)
         aliases.append(used.pop())
     joined = right.scope.sources[0].alias
     if aliases.count(joined) != 1:
