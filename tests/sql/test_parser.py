@@ -382,7 +382,7 @@ def test_long_chains_do_not_nest() -> None:
     ],
 )
 def test_deep_nesting_is_refused(nested: str) -> None:
-    with pytest.raises(SqlError, match="nested more than 150 levels deep"):
+    with pytest.raises(SqlError, match="nested more than 100 levels deep"):
         parse_one(nested)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from penstock.sql import ast, tables
 from penstock.sql.format_expressions import format_expression, format_name, format_string, format_value
+from penstock.sql.tokens import RESERVED
 from penstock.sql.types import quote
 
 __all__ = ["format_column", "format_expression", "format_name", "format_select", "format_statement", "format_string", "format_value"]
@@ -181,7 +182,7 @@ def _careful(name: str) -> str:
 
 
 def _raw(name: str) -> str:
-    return name if name.isidentifier() and name.isascii() else quote(name)
+    return name if name.isidentifier() and name.isascii() and name.upper() not in RESERVED else quote(name)
 
 
 def _if(condition: bool, words: str) -> str:

@@ -263,7 +263,7 @@ def _wrong_quotes(scene: Scene) -> SqlError | None:
     token, possible = scene.token, _possible(scene, scene.path)
     if token is None:
         return None
-    inner = token.text[1:-1] if len(token.text) <= _TEXT_MAX else "..."
+    inner = _shown(token).strip(token.text[0])
     if token.terminals[0] == "QUOTED_NAME" and "STRING_LITERAL" in possible:
         return scene.error(token, f"{_shown(token)} is a quoted name, but a string is expected.", f"Write it in single quotes: '{inner}'")
     if token.terminals[0] == "STRING_LITERAL" and "QUOTED_NAME" in possible:
@@ -335,7 +335,8 @@ def _either(said: list[str]) -> str:
 def _shown(token: Token | None) -> str:
     if token is None:
         return "the end"
-    return token.text if len(token.text) <= _TEXT_MAX else token.text[: _TEXT_MAX - 3] + "..."
+    written = " ".join(token.text[: 2 * _TEXT_MAX].split())
+    return written if len(written) <= _TEXT_MAX else written[: _TEXT_MAX - 3] + "..."
 
 
 _SLIPS: tuple[Callable[[Scene], SqlError | None], ...] = (

@@ -17,9 +17,9 @@ from penstock.sql.tokens import Lines, Token, split_statements, statements, toke
 from penstock.sql.types import SqlType
 from penstock.sql.variables import substitute
 
-DEPTH_MAX = 150
+DEPTH_MAX = 100
 # A tree cannot be deeper than its tokens are many.
-_TOKENS_SHALLOW = 100
+_TOKENS_SHALLOW = 90  # the statement around an expression takes a few levels too
 
 
 def parse(text: str, variables: MutableMapping[str, str] | None = None) -> list[ast.Statement]:
