@@ -103,8 +103,8 @@ class Function:
         """This function with the forms and the documentation of a second definition of the same name."""
         return replace(
             self,
-            details="\n\n".join(filter(None, (self.details, other.summary, other.details))),
-            parameters={**other.parameters, **self.parameters},
+            details="\n\n".join(filter(None, (self.details, other.details))),
+            parameters={**self.parameters, **{k: v for k, v in other.parameters.items() if k not in self.parameters}},
             examples=self.examples + other.examples,
             overloads=self.overloads + other.overloads,
             shown=self.shown + other.shown,
@@ -164,13 +164,20 @@ def python_scalar(
     types: Mapping[str, Sequence[SqlType]] | None = None,
     returns: Callable[[tuple[SqlType, ...]], SqlType] | None = None,
     nulls: bool = False,
+    sql: Callable[[Settled], Callable[..., str] | str | None] | None = None,
 ) -> Callable[[Body], Body]:
-    """A scalar function in Python, of the values of one row. Without `nulls`, a NULL argument makes the result NULL without a call."""
+    """A scalar function in Python, of the values of one row. Without `nulls`, a NULL argument makes the result NULL without a call.
+
+    `sql` may give a body in SQL for calls that DuckDB can do alone, None for the others.
+    """
 
     def decorate(body: Body) -> Body:
         asks = _asks_for_types(body)
 
         def build(settled: Settled) -> Resolved:
+            in_sql = sql(settled) if sql else None
+            if callable(in_sql):
+                return Resolved(name, settled.types, settled.returns, lambda arguments: in_sql(*arguments))
             call = partial(body, settled=settled) if asks else body
             python = python_function(name, settled.types, settled.returns, call, nulls=nulls)
             return Resolved(name, settled.types, settled.returns, call_sql(python), needs=(python,))
@@ -240,7 +247,7 @@ def _define(
     return name
 
 
-def read_documentation(text: str, name: str, parameters: set[str]) -> tuple[str, str, dict[str, str], tuple[Example, ...]]:
+def read_documentation(text: str, parameters: set[str]) -> tuple[str, str, dict[str, str], tuple[Example, ...]]:
     """Take a docstring apart: its summary, its details, what it says of each parameter, its examples."""
     described: dict[str, str] = {}
     examples: list[Example] = []
@@ -248,7 +255,7 @@ def read_documentation(text: str, name: str, parameters: set[str]) -> tuple[str,
     last: str | None = None
     for line in text.split("\n"):
         told = re.match(r"(\w+): (.+)", line)
-        shown = re.match(r"(.+\(.*) -> (.+)", line) if re.match(rf"{name}\b|CAST\b", line) else None
+        shown = re.match(r"([A-Z][A-Z0-9_]*\(.*) -> (.+)", line)
         if told and told[1] in parameters:
             last = told[1]
             described[last] = told[2]

@@ -68,6 +68,7 @@ class Element:
     expression: str
     field: str = ""
     read: Callable[[str], Any] = int
+    strftime: str | None = None  # the same in DuckDB's strftime, where there is one
 
 
 class Pattern:
@@ -88,6 +89,11 @@ class Pattern:
     def format(self, value: datetime) -> str:
         """Write a moment; its zone is what zone letters show."""
         return "".join([element.write(value) for element in self.elements])
+
+    def strftime(self) -> str | None:
+        """The format of DuckDB's strftime that writes the same; None where there is none."""
+        shapes = [element.strftime for element in self.elements]
+        return None if None in shapes or "(?:" in self.expression.pattern else "".join(map(str, shapes))
 
     def fields(self, text: str) -> dict[str, Any]:
         """What a text says, by field. Raises ValueError where it does not follow the pattern."""
@@ -156,13 +162,16 @@ def _parts(text: str) -> list[Element | str]:
     return parts
 
 
+_STRFTIME = {("month", 2): "%m", ("day", 2): "%d", ("hour", 2): "%H", ("clock", 2): "%I", ("minute", 2): "%M", ("second", 2): "%S"}
+
+
 def _literal(text: str) -> Element:
-    return Element(lambda _: text, re.escape(text))
+    return Element(lambda _: text, re.escape(text), strftime=text.replace("%", "%%"))
 
 
 def _number(field: str, count: int, read_from: Callable[[datetime], int], most: int = 2) -> Element:
     digits = rf"\d{{{count}}}" if count > 1 else rf"\d{{1,{most}}}"
-    return Element(lambda value: f"{read_from(value):0{count}}", digits, field)
+    return Element(lambda value: f"{read_from(value):0{count}}", digits, field, strftime=_STRFTIME.get((field, count)))
 
 
 def _name(field: str, names: tuple[str, ...], index: Callable[[datetime], int], first: int) -> Element:
@@ -236,7 +245,7 @@ def _year(count: int) -> Element:
     if count == 2:
         return Element(lambda v: f"{v.year % 100:02}", r"\d{2}", "year", lambda t: 2000 + int(t))
     digits = rf"\d{{{count}}}|[+-]\d{{{count},9}}" if count > 1 else r"[+-]?\d{1,9}"
-    return Element(lambda v: f"{v.year:0{count}}", digits, "year")
+    return Element(lambda v: f"{v.year:0{count}}", digits, "year", strftime="%Y" if count == 4 else None)
 
 
 def _micros_of_day(value: datetime) -> int:

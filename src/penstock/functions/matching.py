@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from penstock.functions.definition import AnyDecimal, Argument, LambdaArgument, LambdaType, LiteralArgument, Variable
 from penstock.functions.signature import Signature
-from penstock.sql.types import BIGINT, DOUBLE, INTEGER, NULL, Array, Decimal, Map, SqlType, Struct, is_numeric
+from penstock.sql.types import BIGINT, DOUBLE, INTEGER, NULL, STRING, Array, Decimal, Map, SqlType, Struct, is_numeric
 from penstock.sql.types import Field as StructField
 
 _DECIMAL_OF: dict[SqlType, Decimal] = {INTEGER: Decimal(10, 0), BIGINT: Decimal(19, 0)}
@@ -51,7 +51,7 @@ def match(signature: Signature, arguments: Sequence[Argument]) -> Match | None:
         return None
     for i, parameter in enumerate(parameters):
         settled[i] = _settle(parameter.type, settled[i], found.variables)
-    found.types = tuple(settled)
+    found.types = tuple(map(_known, settled))
     decimal = next((t for t in settled if isinstance(t, Decimal)), Decimal(38, 10))
     found.returns = _settle(signature.returns, decimal, found.variables)
     return found
@@ -175,6 +175,16 @@ def _bind_lambdas(found: Match, parameters: Sequence[SqlType], arguments: Sequen
         if found.variables == before:
             break
     return True
+
+
+def _known(type_: SqlType) -> SqlType:
+    """A parameter's type with STRING where only NULLs could have told it."""
+    match type_:
+        case Array(item):
+            return Array(_known(item))
+        case Map(key, value):
+            return Map(_known(key), _known(value))
+    return STRING if type_ == NULL else type_
 
 
 def _settle(type_: SqlType, given: SqlType, variables: dict[str, SqlType]) -> SqlType:

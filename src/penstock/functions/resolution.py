@@ -14,7 +14,11 @@ from penstock.functions.matching import Match, match, type_of
 from penstock.functions.signature import written
 from penstock.sql.types import NULL, PRIMITIVES, STRING, SqlType, is_numeric
 
-MODULES = ("aggregate.basic", "aggregate.collect", "aggregate.offset", "scalar.math", "scalar.nulls", "scalar.string", "scalar.time", "table.explode")
+MODULES = (
+    "scalar.math", "scalar.trigonometry", "scalar.string", "scalar.regex", "scalar.mask", "scalar.bytes", "scalar.json", "scalar.url", "scalar.time",
+    "scalar.nulls", "scalar.array", "scalar.map", "scalar.lambda_",
+    "aggregate.basic", "aggregate.offset", "aggregate.collect", "aggregate.top", "aggregate.statistics", "table.explode",
+)  # fmt: skip
 """Where the built-in functions are defined, in the order of the documentation."""
 
 _NUMBERS = {"INTEGER", "BIGINT", "DECIMAL", "DOUBLE"}

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from penstock.functions.casts import wrapped
 from penstock.functions.define import NUMBERS, Aggregation, Settled, aggregate
 from penstock.functions.duckdb import duckdb_type
-from penstock.sql.types import BIGINT, BYTES, DATE, DOUBLE, INTEGER, STRING, TIME, TIMESTAMP, SqlType
-
-COMPARABLE = (*NUMBERS, STRING, BYTES, DATE, TIME, TIMESTAMP)
-"""What MIN and MAX take."""
+from penstock.functions.scalar.math import COMPARABLE
+from penstock.sql.types import BIGINT, DOUBLE, INTEGER, SqlType
 
 Columns = Sequence[str]
 

@@ -1,12 +1,19 @@
-"""Aggregates: collecting values."""
+"""Aggregates: collecting and counting values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
+from penstock.functions import sketch
 from penstock.functions.aggregate.offset import listed
-from penstock.functions.define import Aggregation, Settled, aggregate
+from penstock.functions.define import Aggregation, Settled, aggregate, call_sql, python_function
 from penstock.functions.duckdb import duckdb_type
+from penstock.sql.types import BIGINT, BYTES, STRING, Array, Field, Map, SqlType, Struct
+
+HISTOGRAM_LIMIT = 1000
+"""How many different values HISTOGRAM counts."""
 
 
 def limit(properties: Mapping[str, object], name: str) -> int | None:
@@ -14,6 +21,33 @@ def limit(properties: Mapping[str, object], name: str) -> int | None:
     value = next((v for k, v in properties.items() if k.lower() == name), None)
     number = int(str(value)) if value is not None else -1
     return number if 0 <= number < 2**31 - 1 else None
+
+
+def frozen(value: Any) -> Any:
+    """A value that can be looked up in a dict: lists and dicts, which cannot, as tuples and sets. Equal values stay equal."""
+    match value:
+        case list():
+            return tuple(map(frozen, value))
+        case dict():
+            return frozenset((k, frozen(v)) for k, v in value.items())
+        case bool():
+            return ("bool", value)
+    return value
+
+
+def over_values(state: SqlType, value: SqlType, merge: Callable[..., Any], undo: Callable[..., Any] | None, name: str) -> Aggregation:
+    """An aggregation in Python: `merge` and `undo` take the stored state (None for a new key) and a batch's values in order, to the next state."""
+    types = (state, Array(value))
+    merging = python_function(f"{name}_merge", types, state, merge, nulls=True)
+    undoing = python_function(f"{name}_undo", types, state, undo, nulls=True) if undo else None
+    return Aggregation(
+        state=(state,),
+        partial=lambda arguments, order: [listed(arguments[0], order)],
+        merge=lambda stored, new: [call_sql(merging)((stored[0], new[0]))],
+        result=lambda columns: columns[0],
+        undo=(lambda stored, old: [call_sql(undoing)((stored[0], old[0]))]) if undoing else None,
+        needs=(merging, undoing) if undoing else (merging,),
+    )
 
 
 @aggregate("COLLECT_LIST(value T) -> ARRAY<T>")
@@ -27,24 +61,117 @@ def collect_list(settled: Settled) -> Aggregation:
     COLLECT_LIST([3, 1, 3]) -> ARRAY[3, 1, 3]
     """
     most = limit(settled.properties, "ksql.functions.collect_list.limit")
-    name = duckdb_type(settled.returns)
     bound = f"[:{most}]" if most is not None else ""
-
-    def merge(stored: str, new: str) -> str:
-        joined = f"list_concat(coalesce({stored}, CAST([] AS {name})), coalesce({new}, CAST([] AS {name})))"
-        return f"({joined}){bound}"
-
-    def without(stored: str, old: str) -> str:
-        """Each value of `old` taken out once, the first of its kind."""
-        found = "list_position(gone_acc, gone_item)"
-        cut = f"CASE WHEN {found} IS NULL THEN gone_acc ELSE list_concat(gone_acc[:{found} - 1], gone_acc[{found} + 1:]) END"
-        steps = f"list_concat([coalesce({stored}, CAST([] AS {name}))], list_transform(coalesce({old}, CAST([] AS {name})), lambda gone: [gone]))"
-        return f"list_reduce({steps}, lambda gone_acc, gone_one: list_transform([gone_one[1]], lambda gone_item: {cut})[1])"
-
+    none = f"CAST([] AS {duckdb_type(settled.returns)})"
+    undo = python_function("collect_list_undo", (settled.returns, settled.returns), settled.returns, without, nulls=True)
     return Aggregation(
         state=(settled.returns,),
         partial=lambda arguments, order: [listed(arguments[0], order)],
-        merge=lambda stored, new: [merge(stored[0], new[0])],
+        merge=lambda stored, new: [f"(list_concat(coalesce({stored[0]}, {none}), coalesce({new[0]}, {none}))){bound}"],
         result=lambda state: state[0],
-        undo=lambda stored, old: [without(stored[0], old[0])],
+        undo=lambda stored, old: [call_sql(undo)((stored[0], old[0]))],
+        needs=(undo,),
+    )
+
+
+def without(stored: list[Any] | None, old: list[Any] | None) -> list[Any]:
+    """A list with each of some values taken out once, the first of its kind."""
+    left = list(stored or [])
+    for value in old or []:
+        if value in left:
+            left.remove(value)
+    return left
+
+
+@aggregate("COLLECT_SET(value T) -> ARRAY<T>")
+def collect_set(settled: Settled) -> Aggregation:
+    """The different values in the order of their first arrival, NULL too.
+
+    The setting `ksql.functions.collect_set.limit` bounds how many are kept: the first ones.
+
+    value: what to collect
+
+    COLLECT_SET([3, 1, 3]) -> ARRAY[3, 1]
+    """
+    most = limit(settled.properties, "ksql.functions.collect_set.limit")
+
+    def merge(stored: list[Any] | None, new: list[Any] | None) -> list[Any]:
+        kept = {frozen(v): v for v in stored or []}
+        for value in new or []:
+            if most is None or len(kept) < most:
+                kept.setdefault(frozen(value), value)
+        return list(kept.values())
+
+    name = f"collect_set_{most}" if most is not None else "collect_set"
+    return over_values(settled.returns, settled.types[0], merge, None, name)
+
+
+@aggregate("HISTOGRAM(value STRING) -> MAP<STRING, BIGINT>")
+def histogram(settled: Settled) -> Aggregation:
+    """How often each value occurs; NULLs do not count. Beyond 1000 different values new ones are passed over.
+
+    value: what to count
+
+    HISTOGRAM(['a', 'b', 'a']) -> MAP('a' := 2, 'b' := 1)
+    """
+
+    def merge(stored: dict[str, int] | None, new: list[str | None] | None) -> dict[str, int]:
+        counts = dict(stored or {})
+        for value in new or []:
+            if value is not None and (value in counts or len(counts) < HISTOGRAM_LIMIT):
+                counts[value] = counts.get(value, 0) + 1
+        return counts
+
+    def undo(stored: dict[str, int] | None, old: list[str | None] | None) -> dict[str, int]:
+        counts = dict(stored or {})
+        for value in old or []:
+            if value in counts:
+                counts[value] -= 1
+                if not counts[value]:
+                    del counts[value]
+        return counts
+
+    return over_values(Map(STRING, BIGINT), STRING, merge, undo, "histogram")
+
+
+@aggregate("ATTR(value T) -> T")
+def attr(settled: Settled) -> Aggregation:
+    """The value, where all rows have the same one; else NULL.
+
+    value: what should be the same in all rows
+
+    ATTR(['a', 'a']) -> 'a'
+    ATTR(['a', 'b']) -> NULL
+    """
+    value = settled.types[0]
+    state = Array(Struct((Field("VALUE", value), Field("COUNT", BIGINT))))
+
+    def counted(stored: list[dict[str, Any]] | None, values: list[Any] | None, step: int) -> list[dict[str, Any]]:
+        counts = {frozen(e["VALUE"]): (e["VALUE"], e["COUNT"]) for e in stored or []}
+        for v in values or []:
+            counts[frozen(v)] = (v, counts.get(frozen(v), (v, 0))[1] + step)
+        return [{"VALUE": v, "COUNT": n} for v, n in counts.values() if n > 0]
+
+    made = over_values(state, value, lambda s, v: counted(s, v, 1), lambda s, v: counted(s, v, -1), "attr")
+    return replace(made, result=lambda columns: f'CASE WHEN len({columns[0]}) = 1 THEN {columns[0]}[1]."VALUE" END')
+
+
+@aggregate("COUNT_DISTINCT(value T) -> BIGINT")
+def count_distinct(settled: Settled) -> Aggregation:
+    """How many different values there are, NULLs aside: exact up to 256, beyond it an estimate that is off by some 2% (HyperLogLog).
+
+    value: what to count
+
+    COUNT_DISTINCT(['a', 'b', 'a', NULL]) -> 2
+    """
+    merge = python_function("count_distinct_merge", (BYTES, Array(BIGINT)), BYTES, lambda s, new: sketch.add(s, new or []), nulls=True)
+    result = python_function("count_distinct_result", (BYTES,), BIGINT, sketch.estimate)
+    return Aggregation(
+        state=(BYTES,),
+        partial=lambda arguments, _: [
+            f"list(DISTINCT CAST(md5_number_lower(CAST({arguments[0]} AS VARCHAR)) >> 1 AS BIGINT)) FILTER ({arguments[0]} IS NOT NULL)"
+        ],
+        merge=lambda stored, new: [call_sql(merge)((stored[0], new[0]))],
+        result=lambda state: call_sql(result)((state[0],)),
+        needs=(merge, result),
     )
