@@ -8,6 +8,7 @@ from pathlib import Path
 
 from penstock import settings
 from penstock.connect import pages as connect_pages
+from penstock.functions import document as functions_docs
 from penstock.sql import docs as sql_docs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,6 +20,7 @@ GENERATORS: list[Generator] = [
     lambda: iter([("settings.md", settings.page())]),
     connect_pages.pages,
     sql_docs.pages,
+    functions_docs.pages,
 ]
 
 

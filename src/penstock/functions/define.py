@@ -240,9 +240,8 @@ def _define(
     name = next(iter(overloads.values())).signature.name
     module = inspect.getmodule(body)
     group = (inspect.getdoc(module) or "").split("\n")[0].split(":")[0].rstrip(".")
-    summary, details, parameters, examples = read_documentation(
-        inspect.getdoc(body) or "", name, {p.name for o in overloads.values() for p in o.signature.parameters}
-    )
+    names = {p.name for o in overloads.values() for p in o.signature.parameters}
+    summary, details, parameters, examples = read_documentation(inspect.getdoc(body) or "", names)
     register(Function(name, kind, group, summary, details, parameters, examples, tuple(overloads.values()), tuple(signatures)))
     return name
 

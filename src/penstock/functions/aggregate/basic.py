@@ -71,7 +71,7 @@ def avg(settled: Settled) -> Aggregation:
 
     value: what to average
 
-    AVG([1, 2, NULL]) -> 1.5
+    AVG([1, 2, NULL]) -> 1.5E0
     """
     total: SqlType = DOUBLE if settled.types[0] == DOUBLE else BIGINT
 

@@ -24,7 +24,7 @@ def cube_explode(items: str) -> str:
 
     items: the array, of at most 20 items
 
-    CUBE_EXPLODE(ARRAY['a', 'b']) -> ARRAY[ARRAY[CAST(NULL AS STRING), NULL], ARRAY[NULL, 'b'], ARRAY['a', NULL], ARRAY['a', 'b']]
+    CUBE_EXPLODE(ARRAY[1, 2]) -> ARRAY[ARRAY[CAST(NULL AS INTEGER), NULL], ARRAY[NULL, 2], ARRAY[1, NULL], ARRAY[1, 2]]
     """
     kept = f"list_filter(range(1, len({items}) + 1), lambda cube_i: ({items})[cube_i] IS NOT NULL)"
     bit = f"CAST(len({kept}) - list_position({kept}, cube_i) AS INTEGER)"
