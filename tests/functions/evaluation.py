@@ -164,12 +164,12 @@ class Aggregating:
         types = [self.types[i] for i in columns]
         names = ["o", *(f"x{i}" for i in columns)]
         if not batch:
-            empty = ", ".join(f"CAST(NULL AS {duckdb_type(t)}) AS {n}" for t, n in zip([BIGINT, *types], names, strict=True))  # type: ignore[arg-type]
+            empty = ", ".join(f"CAST(NULL AS {duckdb_type(t)}) AS {n}" for t, n in zip([BIGINT, *types], names, strict=True))
             return f"(SELECT {empty} WHERE FALSE)"
         lines = []
         for at, row in enumerate(batch):
             values = row if len(columns) != 1 else (row,)
-            cells = [f"CAST({_literal(v)} AS {duckdb_type(t)})" for v, t in zip(values, types, strict=True)]  # type: ignore[arg-type]
+            cells = [f"CAST({_literal(v)} AS {duckdb_type(t)})" for v, t in zip(values, types, strict=True)]
             lines.append(f"({', '.join([f'{self.order + at}::BIGINT', *cells])})")
         return f"(SELECT * FROM (VALUES {', '.join(lines)}) t({', '.join(names)}))"
 
