@@ -9,6 +9,7 @@ from pathlib import Path
 from penstock import settings
 from penstock.connect import pages as connect_pages
 from penstock.functions import document as functions_docs
+from penstock.plan import properties
 from penstock.sql import docs as sql_docs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +22,7 @@ GENERATORS: list[Generator] = [
     connect_pages.pages,
     sql_docs.pages,
     functions_docs.pages,
+    lambda: iter([("sql/properties.md", properties.page())]),
 ]
 
 

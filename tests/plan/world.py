@@ -49,6 +49,8 @@ class World:
         match statement:
             case ast.CreateSource():
                 made = plan.plan_create_source(statement, self, self, self.settings)
+                if statement.or_replace and made.name in self.held:
+                    plan.check_replace(self.held[made.name], made)
                 self.held[made.name] = made
                 self.topics.setdefault(made.topic, plan.topic_spec(statement).partitions or 1)
                 return made
@@ -60,6 +62,15 @@ class World:
                 return planned
             case ast.InsertInto():
                 return plan.plan_insert_into(statement, self, self.settings)
+            case ast.InsertValues():
+                return plan.plan_insert_values(statement, self)
+            case ast.AlterSource():
+                altered = plan.plan_alter(statement, self)
+                self.held[altered.name] = altered
+                return altered
+            case ast.CreateType():
+                self.types[statement.name] = plan.plan_create_type(statement, self)
+                return self.types[statement.name]
             case ast.Query():
                 return plan.plan_query(statement, self)
         raise SqlError(f"the test catalog does not know {type(statement).__name__}")

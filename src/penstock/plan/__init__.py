@@ -9,7 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from penstock.plan.changes import check_replace, plan_alter, plan_create_type
     from penstock.plan.explanation import explain
+    from penstock.plan.inserts import InsertPlan, plan_insert_values
     from penstock.plan.interfaces import CatalogView, SchemaLookup
     from penstock.plan.queries import plan_query
     from penstock.plan.schemas import columns_text, schema_text
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from penstock.plan.sources import plan_create_source
 
 _HOMES = {
+    "changes": ("check_replace", "plan_alter", "plan_create_type"),
     "explanation": ("explain",),
+    "inserts": ("InsertPlan", "plan_insert_values"),
     "interfaces": ("CatalogView", "SchemaLookup"),
     "queries": ("plan_query",),
     "schemas": ("columns_text", "schema_text"),
@@ -29,8 +33,9 @@ _HOMES = {
 _WHERE = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "CatalogView", "Planned", "SchemaLookup", "TopicSpec", "columns_text", "explain", "from_json", "plan_create_as", "plan_create_source",
-    "plan_insert_into", "plan_query", "schema_text", "to_json", "topic_spec",
+    "CatalogView", "InsertPlan", "Planned", "SchemaLookup", "TopicSpec", "check_replace", "columns_text", "explain", "from_json", "plan_alter",
+    "plan_create_as", "plan_create_source", "plan_create_type", "plan_insert_into", "plan_insert_values", "plan_query", "schema_text", "to_json",
+    "topic_spec",
 ]
 
 

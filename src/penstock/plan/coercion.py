@@ -183,14 +183,19 @@ def _sample(type_: SqlType) -> ex.Expr:
 
 def _array_items(expr: ex.Expr) -> list[ex.Expr]:
     if isinstance(expr, ex.MakeArray):
-        return [e for e in expr.items if not _is_null(e)] or list(expr.items)
+        return _valued(expr.items)
     assert isinstance(expr.type, Array)
     return [_sample(expr.type.item)]
 
 
+def _valued(exprs: Sequence[ex.Expr]) -> list[ex.Expr]:
+    """The expressions but for constant NULLs, where others remain: those took the others' type, and can take another."""
+    return [e for e in exprs if not (isinstance(e, ex.Literal) and e.value is None)] or list(exprs)
+
+
 def _map_entries(expr: ex.Expr) -> tuple[list[ex.Expr], list[ex.Expr]]:
     if isinstance(expr, ex.MakeMap):
-        return [k for k, _ in expr.entries], [v for _, v in expr.entries]
+        return _valued([k for k, _ in expr.entries]), _valued([v for _, v in expr.entries])
     assert isinstance(expr.type, Map)
     return [_sample(expr.type.key)], [_sample(expr.type.value)]
 

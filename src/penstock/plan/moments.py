@@ -50,7 +50,10 @@ def _time(text: str) -> time:
 def _timestamp(text: str) -> datetime:
     day, _, rest = text.partition("T") if "T" in text else text.partition(" ")
     clock = _TIME.match(rest)
-    moment = datetime.combine(_date(day), _time(clock.group()) if clock else time())
+    midnight = clock is not None and clock.group(1) == "24" and not any(int(part) for part in clock.groups()[1:] if part)
+    moment = datetime.combine(_date(day), _time(clock.group()) if clock and not midnight else time())
+    if midnight:  # 24:00 is the next day's 00:00
+        moment += timedelta(days=1)
     zone = (rest[clock.end():] if clock else rest).strip()
     if zone:
         moment = moment.replace(tzinfo=_zone(zone)).astimezone(UTC).replace(tzinfo=None)

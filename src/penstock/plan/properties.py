@@ -152,7 +152,7 @@ def setting(defaults: Mapping[str, str], name: str) -> str | None:
     return None if value is None or value == "" else str(value)
 
 
-def document() -> str:
+def page() -> str:
     """The page docs/sql/properties.md."""
     where = {"source": "CREATE STREAM, CREATE TABLE", "sink": "CREATE ... AS SELECT", "insert": "INSERT INTO ... SELECT"}
     lines = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from penstock.errors import SqlError
@@ -16,7 +16,7 @@ from penstock.plan.scope import WINDOW_BOUNDS
 from penstock.plan.select import Selected, plan_select
 from penstock.plan.steps import Column, OutputColumn, QueryPlan, Schema, WindowRange
 from penstock.sql import ast
-from penstock.sql.types import quote
+from penstock.sql.types import is_numeric, quote
 
 LOOKUPS_MAX = 1000
 """Beyond so many pinned keys a pull query looks at all rows instead."""
@@ -26,8 +26,12 @@ def plan_query(statement: ast.Query, catalog: CatalogView) -> QueryPlan:
     """Plan a push query (it has EMIT) or a pull query (it has none). Raises SqlError."""
     select = statement.select
     push = select.emit is not None
+    if not push:
+        _check_pull(select)
     selected = plan_select(select, catalog, persistent=False)
     _check_names(selected.items)
+    if not push:
+        _check_pinned_keys(select, selected)
     names = [item.name if item is not None else f"KSQL_KEY_{n}" for n, item in enumerate(selected.projection.keys)]
     values = selected.projection.values
     schema = Schema(tuple(Column(name, k.column.type) for name, k in zip(names, selected.keys, strict=True)),
@@ -38,6 +42,50 @@ def plan_query(statement: ast.Query, catalog: CatalogView) -> QueryPlan:
     output = tuple(OutputColumn(i.name, i.expr.type, marked and _is_key(i, selected)) for i in selected.items)
     plan = QueryPlan(push, root, output, select.limit)
     return plan if push else _narrowed(plan)
+
+
+def _check_pull(select: ast.Select) -> None:
+    """A table's current rows have no place in the log."""
+    for clause, nodes in (("SELECT", select.items), ("WHERE", (select.where,))):
+        found = next((n for n in _refs(nodes) if n.name in ("ROWPARTITION", "ROWOFFSET")), None)
+        if found is not None:
+            raise SqlError(f"Pull queries don't support the following columns in {clause} clauses: `{found.name}`.",
+                           mend="Use a push query: add EMIT CHANGES.", position=found.position)
+
+
+def _refs(node: object) -> Iterator[ast.ColumnRef]:
+    if isinstance(node, ast.ColumnRef):
+        yield node
+    elif isinstance(node, ast.Node):
+        for part in vars(node).values():
+            yield from _refs(part)
+    elif isinstance(node, tuple):
+        for part in node:
+            yield from _refs(part)
+
+
+def _check_pinned_keys(select: ast.Select, selected: Selected) -> None:
+    """Among the keys to look up by IN there is no NULL, and no string that would have to become a number."""
+    keys = {k.column.name: k.column.type for k in selected.keys}
+    for node in _ins(select.where):
+        if not (isinstance(node.operand, ast.ColumnRef) and node.operand.name in keys):
+            continue
+        type_ = keys[node.operand.name]
+        for option in node.options:
+            if isinstance(option, ast.Literal) and option.value is None:
+                raise SqlError(f"Primary key columns can not be NULL: ({node.operand.name} = null).", mend="Leave the NULL out.",
+                               position=option.position)
+            if isinstance(option, ast.Literal) and isinstance(option.value, str) and is_numeric(type_):
+                raise SqlError(f"'{option.value}' can not be converted to the type of the key column: {node.operand.name} {type_} KEY.",
+                               mend="Write a number.", position=option.position)
+
+
+def _ins(node: object) -> Iterator[ast.In]:
+    if isinstance(node, ast.In):
+        yield node
+    elif isinstance(node, ast.Logical):
+        yield from _ins(node.left)
+        yield from _ins(node.right)
 
 
 def _is_key(item: Item, selected: Selected) -> bool:

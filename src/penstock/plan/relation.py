@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
 
 from penstock.catalog.model import DataSource
 from penstock.errors import Position, SqlError
@@ -23,10 +24,12 @@ SYNTHETIC_KEY = "ROWKEY"
 
 @dataclass(frozen=True)
 class KeyChoice:
-    """A key column of a step, and the expressions that may stand for it in a projection, the preferred first."""
+    """A key column of a step, and the expressions that may stand for it in a projection, the preferred first; `hidden` ones equal it too, but
+    cannot be selected for it."""
 
     column: steps.Column
     viable: tuple[ex.Expr, ...]
+    hidden: tuple[ex.Expr, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -205,7 +208,7 @@ def _no_repartition(position: Position | None) -> SqlError:
 
 def is_key(relation: Relation, expr: ex.Expr) -> bool:
     """Whether `expr` is the relation's whole key."""
-    return len(relation.keys) == 1 and expr in relation.keys[0].viable
+    return len(relation.keys) == 1 and expr in (*relation.keys[0].viable, *relation.keys[0].hidden)
 
 
 def _keyed_by(relation: Relation, expr: ex.Expr, position: Position | None) -> Relation:
@@ -220,8 +223,8 @@ def _keyed_by(relation: Relation, expr: ex.Expr, position: Position | None) -> R
     dropped = {name, *(c.step_name for c in relation.scope.extra)}
     value = tuple(c for c in relation.step.schema.columns if c.name not in dropped)
     step = steps.Rekey(steps.Schema((key,), value), relation.step.kind, relation.step, (expr,))
-    viable = (expr,) if isinstance(expr, ex.Column) else ()
-    return replace(relation, step=step, scope=replace(relation.scope, extra=()), keys=(KeyChoice(key, viable),))
+    choice = KeyChoice(key, (expr,)) if isinstance(expr, ex.Column) else KeyChoice(key, (), (expr,))
+    return replace(relation, step=step, scope=replace(relation.scope, extra=()), keys=(choice,))
 
 
 def _combined(node: ast.Join, left: Relation, right: Relation) -> tuple[steps.Schema, Relation]:
@@ -229,15 +232,24 @@ def _combined(node: ast.Join, left: Relation, right: Relation) -> tuple[steps.Sc
     (ours,), (theirs,) = left.keys, right.keys
     viable = (*ours.viable, *theirs.viable)
     sources = (*left.scope.sources, *right.scope.sources)
-    key = {"RIGHT": theirs.column, "FULL": steps.Column(SYNTHETIC_KEY, ours.column.type)}.get(node.kind, ours.column)
+    hidden = (*ours.hidden, *theirs.hidden)
+    synthetic = _synthetic(sources)
+    key = {"RIGHT": theirs.column, "FULL": steps.Column(synthetic, ours.column.type)}.get(node.kind, ours.column)
     extra: tuple[ScopeColumn, ...] = ()
     if node.kind == "FULL" or not viable:
-        extra = (ScopeColumn(SYNTHETIC_KEY, "", key.name, key.type, key=True),)
+        extra = (ScopeColumn(synthetic, "", key.name, key.type, key=True),)
         viable = (ex.Column(key.type, key.name),)
+        hidden = () if node.kind == "FULL" else hidden
     kept = {c.step_name for c in left.scope.extra} | {key.name}
     value = tuple(c for c in (*left.step.schema.columns, *right.step.schema.columns) if c.name not in kept)
-    relation = Relation(left.step, Scope(sources, extra), (KeyChoice(key, viable),), left.window, "join expression")
+    relation = Relation(left.step, Scope(sources, extra), (KeyChoice(key, viable, hidden),), left.window, "join expression")
     return steps.Schema((key,), value), relation
+
+
+def _synthetic(sources: Sequence[ScopeSource]) -> str:
+    """ROWKEY, or the first of ROWKEY_1, ROWKEY_2, ... that no source has."""
+    taken = {c.name for s in sources for c in s.columns}
+    return next(name for name in chain((SYNTHETIC_KEY,), (f"{SYNTHETIC_KEY}_{n}" for n in count(1))) if name not in taken)
 
 
 def _stream_table(node: ast.Join, left: Relation, right: Relation, condition: _Condition, names: str) -> Relation:

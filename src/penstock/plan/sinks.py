@@ -74,8 +74,8 @@ def plan_create_as(statement: ast.CreateAsSelect, catalog: CatalogView, schemas:
     key_format, value_format = _key_format(w, formats[0], schema, defaults), with_wrapping(formats[1], schema.value, defaults)
     check_key(key_format, schema.key, statement.position)
     check_value(formats[1], schema.value, statement.position)
-    schema, root = _pinned(w, schema, root, (key_format, value_format), schemas)
     topic = _topic(w, w.text("KAFKA_TOPIC") or (setting(defaults, "ksql.output.topic.name.prefix") or "") + statement.name)
+    _check_pinned(w, schema, topic.name, (key_format, value_format), schemas)
     partitions = (topic.partitions or catalog.partitions(topic.name) or _number(defaults, "ksql.sink.partitions")
                   or catalog.partitions(first.topic) or 1)
     topic = replace(topic, partitions=partitions, replicas=topic.replicas or _number(defaults, "ksql.sink.replicas"))
@@ -173,13 +173,12 @@ def _key_format(w: With, spec: steps.FormatSpec, schema: Schema, defaults: Mappi
     return spec
 
 
-def _pinned(w: With, schema: Schema, root: steps.Step, formats: tuple[steps.FormatSpec, steps.FormatSpec],
-            schemas: SchemaLookup) -> tuple[Schema, steps.Step]:
+def _check_pinned(w: With, schema: Schema, topic: str, formats: tuple[steps.FormatSpec, steps.FormatSpec], schemas: SchemaLookup) -> None:
     """Check the result against the registered schemas that KEY_SCHEMA_ID and VALUE_SCHEMA_ID pin: they must have its columns, first and in order."""
     for name, columns, spec, is_key in (("key", schema.key, formats[0], True), ("value", schema.value, formats[1], False)):
         if spec.schema_id is None:
             continue
-        registered = schemas.columns(spec, "", is_key)
+        registered = schemas.columns(spec, topic, is_key)
         if registered is None:
             raise w.error(f"There is no schema with the id {spec.schema_id}.", "Register it first.")
         changed = [c for c, r in _padded(columns, registered) if c != r]
@@ -188,7 +187,6 @@ def _pinned(w: With, schema: Schema, root: steps.Step, formats: tuple[steps.Form
         if changed:
             raise w.error(f"The following {name} columns are changed, missing or reordered: [{_listed(changed)}]. "
                           f"Schema from schema registry is [{_listed(registered)}].", "Select the columns of the schema, in its order.")
-    return schema, root
 
 
 def _padded(columns: Sequence[Column], registered: Sequence[Column]) -> list[tuple[Column, Column | None]]:

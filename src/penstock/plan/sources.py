@@ -21,6 +21,10 @@ HEADERS_TYPE = Array(Struct((Field("KEY", STRING), Field("VALUE", BYTES))))
 
 def plan_create_source(statement: ast.CreateSource, catalog: CatalogView, schemas: SchemaLookup, defaults: Mapping[str, str]) -> DataSource:
     """The stream or table of a CREATE statement; columns that it leaves out come from the registered schemas. Raises SqlError."""
+    if statement.or_replace and statement.is_source:
+        kind = statement.kind.lower()
+        raise SqlError(f"Cannot add {kind} '{statement.name}': CREATE OR REPLACE is not supported on source {kind}s.",
+                       mend="Drop it, and create it anew.", position=statement.position)
     w = With(statement.properties, "source", statement.position)
     topic = w.text("KAFKA_TOPIC")
     if topic is None:

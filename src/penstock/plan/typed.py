@@ -10,38 +10,14 @@ from decimal import Decimal as Number
 from penstock.errors import Error, Position, SqlError
 from penstock.functions import definition
 from penstock.plan import expressions as ex
-from penstock.plan.coercion import DIGITS_MAX, arithmetic_type, as_decimal, castable, coerce, common_number, decimal_type, unify
+from penstock.plan.coercion import DIGITS_MAX, coerce, decimal_type, unify
 from penstock.plan.interfaces import CatalogView
 from penstock.plan.moments import parse_moment, to_ms
+from penstock.plan.operators import arithmetic, cast, compare, comparison_type, dereference, item, like, make_array, make_map, make_struct, negate
 from penstock.plan.scope import WINDOW_BOUNDS, Scope, column_of, nearest
 from penstock.plan.text import expression_text
 from penstock.sql import ast
-from penstock.sql.types import (
-    BIGINT,
-    BOOLEAN,
-    BYTES,
-    DATE,
-    DOUBLE,
-    INTEGER,
-    NULL,
-    STRING,
-    TIME,
-    TIMESTAMP,
-    Array,
-    Decimal,
-    Field,
-    Map,
-    Named,
-    SqlType,
-    Struct,
-    is_numeric,
-)
-
-_COMPARISON_NAMES = {
-    "=": "EQUAL", "<>": "NOT_EQUAL", "<": "LESS_THAN", "<=": "LESS_THAN_OR_EQUAL", ">": "GREATER_THAN", ">=": "GREATER_THAN_OR_EQUAL",
-    "IS DISTINCT FROM": "IS_DISTINCT_FROM", "IS NOT DISTINCT FROM": "IS_NOT_DISTINCT_FROM",
-}
-_MOMENTS = (DATE, TIME, TIMESTAMP)
+from penstock.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, NULL, STRING, TIMESTAMP, Array, Decimal, Field, Map, Named, SqlType, Struct
 
 
 @dataclass(frozen=True)
@@ -110,13 +86,13 @@ def _typed(node: ast.Expression, t: Typing) -> ex.Expr:
         case ast.ColumnRef(name, source):
             return _column(node, name, source, t)
         case ast.Dereference(base, name):
-            return _field(typed(base, t), name, node.position)
+            return dereference(typed(base, t), name, node.position)
         case ast.Subscript(base, index):
-            return _item(typed(base, t), typed(index, t), node.position)
+            return item(typed(base, t), typed(index, t), node.position)
         case ast.Arithmetic(op, left, right):
-            return _arithmetic(op, typed(left, t), typed(right, t), node.position)
+            return arithmetic(op, typed(left, t), typed(right, t), node.position)
         case ast.Negate(operand):
-            return _negate(typed(operand, t), node.position)
+            return negate(typed(operand, t), node.position)
         case ast.Comparison(op, left, right):
             return compare(op, _time_aware(left, right, t), _time_aware(right, left, t), node.position)
         case ast.Logical(op, left, right):
@@ -128,23 +104,23 @@ def _typed(node: ast.Expression, t: Typing) -> ex.Expr:
         case ast.In(operand, options, negated):
             return _negated(_in(operand, options, t, node.position), negated)
         case ast.Like(operand, pattern, escape, negated):
-            return _negated(_like(typed(operand, t), typed(pattern, t), escape, node.position), negated)
+            return _negated(like(typed(operand, t), typed(pattern, t), escape, node.position), negated)
         case ast.IsNull(operand, negated):
             return _negated(ex.IsNull(BOOLEAN, typed(operand, t)), negated)
         case ast.Case(operand, whens, default):
             return _case(operand, whens, default, t, node.position)
         case ast.Cast(operand, type_):
-            return _cast(typed(operand, t), resolve_type(type_, t.catalog, node.position), node.position)
+            return cast(typed(operand, t), resolve_type(type_, t.catalog, node.position), node.position)
         case ast.IntervalUnit(unit):
             return ex.Unit(definition.IntervalUnitType(), unit)
         case ast.FunctionCall(name, arguments):
             return _call(node, name, arguments, t)
         case ast.ArrayConstructor(items):
-            return _array([typed(i, t) for i in items], node.position)
+            return make_array([typed(i, t) for i in items], node.position)
         case ast.MapConstructor(entries):
-            return _map([(typed(k, t), typed(v, t)) for k, v in entries], node.position)
+            return make_map([(typed(k, t), typed(v, t)) for k, v in entries], node.position)
         case ast.StructConstructor(fields):
-            return _struct([(n, typed(v, t)) for n, v in fields], node.position)
+            return make_struct([(n, typed(v, t)) for n, v in fields], node.position)
         case ast.Star():
             raise SqlError("'*' stands only in COUNT(*) and as a select item.", mend="Name the columns.")
         case ast.Lambda():
@@ -184,60 +160,7 @@ def _column(node: ast.ColumnRef, name: str, source: str | None, t: Typing) -> ex
     return column_of(t.scope.resolve(name, source, t.clause, node.position))
 
 
-def _field(base: ex.Expr, name: str, position: Position | None) -> ex.Expr:
-    if not isinstance(base.type, Struct):
-        raise SqlError(f"Expected STRUCT type, got: {base.type}: {expression_text(base)} has no field '{name}'.",
-                       mend="-> reads a field of a STRUCT.", position=position)
-    found = base.type.field(name)
-    if found is None:
-        names = [f.name for f in base.type.fields]
-        mend = nearest(name, names) or f"There are {', '.join(names)}."
-        raise SqlError(f"Could not find field '{name}' in '{expression_text(base)}'.", mend=mend, position=position)
-    return ex.Field(found.type, base, name)
-
-
-def _item(base: ex.Expr, index: ex.Expr, position: Position | None) -> ex.Expr:
-    match base.type:
-        case Array(item):
-            if index.type not in (INTEGER, BIGINT):
-                raise SqlError(f"An array's index is an INTEGER, but {expression_text(index)} is {index.type}.", mend="Count from 1.",
-                               position=position)
-            return ex.Item(item, base, index)
-        case Map(key, value):
-            if index.type != key and not isinstance(index, ex.Literal) and not (is_numeric(index.type) and is_numeric(key)):
-                raise SqlError(f"The map's key is {key}, but {expression_text(index)} is {index.type}.", mend="Cast it.", position=position)
-            return ex.Item(value, base, coerce(index, key, position))
-    raise SqlError(f"{expression_text(base)} is {base.type}: only an ARRAY or a MAP has items.", mend="Read a STRUCT's field with ->.",
-                   position=position)
-
-
 # ---------------------------------------------------------------------------------------------- operators
-
-
-def _arithmetic(op: str, left: ex.Expr, right: ex.Expr, position: Position | None) -> ex.Expr:
-    if NULL in (left.type, right.type):
-        left, right = (coerce(left, right.type), right) if left.type == NULL else (left, coerce(right, left.type))
-    if op in ("+", "||") and left.type == right.type and left.type in (STRING, BYTES):
-        return ex.Concat(left.type, left, right)
-    if op == "||":
-        raise SqlError(f"|| joins two STRINGs, but got {left.type} and {right.type}.", mend="Cast both to STRING, or use CONCAT.", position=position)
-    if not (is_numeric(left.type) and is_numeric(right.type)):
-        shown = f"({expression_text(left)} {op} {expression_text(right)})"
-        names = " ".join("DECIMAL" if isinstance(e.type, Decimal) else str(e.type) for e in (left, right))
-        mend = "Cast both to STRING, or use CONCAT." if STRING in (left.type, right.type) and op == "+" else "Cast both to numbers."
-        raise SqlError(f"Error processing expression: {shown}. Unsupported arithmetic types. {names}.", mend=mend, position=position)
-    type_ = arithmetic_type(op, left.type, right.type)
-    if isinstance(type_, Decimal):
-        left, right = coerce(left, as_decimal(left.type)), coerce(right, as_decimal(right.type))
-    else:
-        left, right = coerce(left, type_), coerce(right, type_)
-    return ex.Arithmetic(type_, op, left, right)  # type: ignore[arg-type]  # || went out above
-
-
-def _negate(operand: ex.Expr, position: Position | None) -> ex.Expr:
-    if not is_numeric(operand.type):
-        raise SqlError(f"- takes a number, but {expression_text(operand)} is {operand.type}.", mend="Cast it.", position=position)
-    return ex.Negate(operand.type, operand)
 
 
 def _boolean(node: ast.Expression, t: Typing, user: str) -> ex.Expr:
@@ -268,55 +191,14 @@ def _is_time_column(node: ast.Expression) -> bool:
     return isinstance(node, ast.ColumnRef | ast.FunctionCall) and node.name in ("ROWTIME", *WINDOW_BOUNDS) and not getattr(node, "arguments", ())
 
 
-def compare(op: str, left: ex.Expr, right: ex.Expr, position: Position | None) -> ex.Expr:
-    """`left op right`, both brought to one type. Raises SqlError where they cannot be compared so."""
-    distinct = op.endswith("DISTINCT FROM")
-    if NULL in (left.type, right.type) and not distinct:
-        raise SqlError(f"Comparison with NULL not supported: {_upper_null(left)} {op} {_upper_null(right)}.",
-                       mend="Use IS NULL or IS NOT NULL.", position=position)
-    type_ = _comparison_type(left, right, equality=distinct or op in ("=", "<>"))
-    if type_ is None:
-        shown = f"{_subject(left)} ({left.type}) to {_subject(right)} ({right.type})"
-        raise SqlError(f"Cannot compare {shown} with {_COMPARISON_NAMES[op]}.", mend="Cast one of them.", position=position)
-    return ex.Comparison(BOOLEAN, op, coerce(left, type_, position), coerce(right, type_, position))  # type: ignore[arg-type]
-
-
-def _upper_null(expr: ex.Expr) -> str:
-    return "NULL" if expr.type == NULL else expression_text(expr)
-
-
-def _subject(expr: ex.Expr) -> str:
-    return expression_text(expr)
-
-
-def _comparison_type(left: ex.Expr, right: ex.Expr, *, equality: bool) -> SqlType | None:
-    a, b = left.type, right.type
-    if a == NULL or b == NULL:
-        return b if a == NULL else a
-    if is_numeric(a) and is_numeric(b):
-        return common_number(a, b)
-    if STRING in (a, b) and (a in _MOMENTS or b in _MOMENTS):
-        return a if a in _MOMENTS else b
-    if {a, b} == {DATE, TIMESTAMP}:
-        return TIMESTAMP
-    if isinstance(a, Array | Map | Struct) and type(a) is type(b):
-        try:
-            return unify([left, right], None) if equality else None
-        except SqlError:
-            return None
-    if a != b or (a == BOOLEAN and not equality):
-        return None
-    return a
-
-
 def _between(operand: ast.Expression, low: ast.Expression, high: ast.Expression, t: Typing, position: Position | None) -> ex.Expr:
     value = _time_aware(operand, low, t)
     bounds = [_time_aware(low, operand, t), _time_aware(high, operand, t)]
     type_ = value.type
     for bound in bounds:
-        found = _comparison_type(ex.Column(type_, ""), bound, equality=False)
+        found = comparison_type(ex.Column(type_, ""), bound, equality=False)
         if found is None or NULL in (value.type, bound.type):
-            raise SqlError(f"Cannot compare {_subject(value)} ({value.type}) to {_subject(bound)} ({bound.type}) with BETWEEN.",
+            raise SqlError(f"Cannot compare {expression_text(value)} ({value.type}) to {expression_text(bound)} ({bound.type}) with BETWEEN.",
                            mend="Cast one of them.", position=position)
         type_ = found
     return ex.Between(BOOLEAN, *(coerce(e, type_, position) for e in (value, *bounds)))
@@ -330,16 +212,6 @@ def _in(operand: ast.Expression, options: Sequence[ast.Expression], t: Typing, p
         return ex.In(BOOLEAN, coerce(value, type_, position), tuple(coerce(o, type_, n.position) for o, n in zip(among, options, strict=True)))
     except SqlError as error:
         raise SqlError(f"Invalid Predicate: {error.what}", mend=error.mend, position=error.position) from None
-
-
-def _like(operand: ex.Expr, pattern: ex.Expr, escape: str | None, position: Position | None) -> ex.Expr:
-    for side in (operand, pattern):
-        if side.type not in (STRING, NULL):
-            raise SqlError(f"Like condition must be between strings, but {expression_text(side)} is {side.type}.", mend="Cast it to STRING.",
-                           position=position)
-    if escape is not None and len(escape) != 1:
-        raise SqlError(f"ESCAPE takes one character, but got '{escape}'.", mend="Write one, like ESCAPE '!'.", position=position)
-    return ex.Like(BOOLEAN, coerce(operand, STRING), coerce(pattern, STRING), escape)
 
 
 def _case(operand: ast.Expression | None, whens: Sequence[ast.When], default: ast.Expression | None, t: Typing, position: Position | None) -> ex.Expr:
@@ -361,45 +233,6 @@ def _case(operand: ast.Expression | None, whens: Sequence[ast.When], default: as
         kinds = ", ".join(dict.fromkeys(str(e.type) for e in everything if e.type != NULL))
         raise SqlError(f"Invalid Case expression. Type for all 'THEN' clauses should be the same, but there are {kinds}.",
                        mend="Cast the results to one type.", position=error.position) from None
-
-
-def _cast(operand: ex.Expr, type_: SqlType, position: Position | None) -> ex.Expr:
-    if operand.type == NULL:
-        return coerce(operand, type_)
-    if operand.type == type_:
-        return operand
-    if not castable(operand.type, type_):
-        raise SqlError(f"Cast of {operand.type} to {type_} is not supported.", mend="Use a function that converts it.", position=position)
-    return ex.Cast(type_, operand)
-
-
-# ---------------------------------------------------------------------------------------------- constructors
-
-
-def _array(items: list[ex.Expr], position: Position | None) -> ex.Expr:
-    if not items:
-        raise SqlError("Array constructor cannot be empty. Please supply at least one element.", position=position)
-    type_ = unify(items, position)
-    if type_ == NULL:
-        raise SqlError("Cannot construct an array with all NULL elements.", mend="Cast one of them: ARRAY[CAST(NULL AS INT)].", position=position)
-    return ex.MakeArray(Array(type_), tuple(coerce(i, type_, position) for i in items))
-
-
-def _map(entries: list[tuple[ex.Expr, ex.Expr]], position: Position | None) -> ex.Expr:
-    if not entries:
-        raise SqlError("Map constructor cannot be empty. Please supply at least one key value pair.", position=position)
-    key, value = unify([k for k, _ in entries], position), unify([v for _, v in entries], position)
-    for type_, what in ((key, "keys"), (value, "values")):
-        if type_ == NULL:
-            raise SqlError(f"Cannot construct a map with all NULL {what}.", mend="Cast one of them.", position=position)
-    return ex.MakeMap(Map(key, value), tuple((coerce(k, key, position), coerce(v, value, position)) for k, v in entries))
-
-
-def _struct(fields: list[tuple[str, ex.Expr]], position: Position | None) -> ex.Expr:
-    names = [n for n, _ in fields]
-    if twice := next((n for n in names if names.count(n) > 1), None):
-        raise SqlError(f"Duplicate field names found in STRUCT: '{twice}'.", mend="Rename one of them.", position=position)
-    return ex.MakeStruct(Struct(tuple(Field(n, e.type) for n, e in fields)), tuple(e for _, e in fields))
 
 
 # ---------------------------------------------------------------------------------------------- functions
