@@ -19,6 +19,9 @@ SLIPS = [
     ("SELECT a FROM t JOIN u WITHIN 5 MINUTS ON a = b", "Line 1:33: MINUTS is not expected here. Did you mean MINUTES?"),
     ("SELECT a FROM t EMIT CHANGE", "Line 1:22: CHANGE is not expected here. Did you mean CHANGES?"),
     ("HELLO", "Line 1:1: HELLO does not start a statement. Statements start with words like SELECT, CREATE, INSERT, SHOW or DROP."),
+    ("UPDATE t SET a = 1", "Line 1:1: There is no UPDATE over streams of events. "
+     "INSERT a row with the same key: in a table it takes the place of the older one."),
+    ("CREATE STREAM s (a ARAY<INT>)", "Line 1:20: ARAY takes no < > behind it. Did you mean ARRAY?"),
     ("SELECT end FROM t", "Line 1:8: end is a reserved word. To use it as a name, put it in backticks: `end`"),
     ("CREATE STREAM select (a INT)", "Line 1:15: select is a reserved word. To use it as a name, put it in backticks: `select`"),
     # something is missing
@@ -33,7 +36,14 @@ SLIPS = [
     ("CREATE STREAM s (a INT b INT)", "Line 1:24: b is not expected here. Is a comma missing before it?"),
     ("SELECT a FROM t JOIN u", "Line 1:23: The statement ends too soon. Expected a name, AS, ON or WITHIN."),
     ("SELECT CASE WHEN a THEN b FROM t", "Line 1:27: FROM is not expected here. Expected AND, BETWEEN, ELSE, END, IN, IS, LIKE or NOT."),
+    ("SELECT a FROM t JOIN u WHERE b", "Line 1:24: WHERE is not expected here. Expected a name, AS, ON or WITHIN."),
+    ("SELECT a FROM t WHERE a = 1 b = 2", "Line 1:29: b is not expected here. Is AND or OR missing before it?"),
+    ("SELECT a,, b FROM t", "Line 1:10: Nothing stands between two commas. Leave one of them out, or add what is missing."),
+    ("CREATE TABLE t (id PRIMARY KEY)", "Line 1:17: The column ID has no type. Write its type before PRIMARY."),
+    ("CREATE STREAM s (id KEY)", "Line 1:18: The column ID has no type. Write its type before KEY."),
     # brackets and quotes
+    ("SELECT a FROM t WHERE a = 'it's'", "Line 1:31: The string ends before s. A quote within a string is doubled: 'it''s'"),
+    ("SELECT MAP('a' : 1) FROM t", "Line 1:16: : is not expected here. Write := between a key or a name and its value."),
     ("SELECT a FROM t WHERE (a = 1", "Line 1:23: This ( is never closed. Add the missing )"),
     ("SELECT f(a, FROM t", "Line 1:11: Nothing stands between this comma and FROM. Leave the comma out, or add what is missing."),
     ("SELECT (a + b FROM t", "Line 1:15: FROM is not expected here. Is a ) missing? The ( at 1:8 is still open."),
@@ -110,6 +120,7 @@ SLIPS = [
         "Line 1:1: A connector cannot be replaced. DROP CONNECTOR first, then create it anew.",
     ),
     ("INSERT INTO t (a, b) VALUES (1)", "Line 1:1: INSERT INTO T names 2 columns, but gives 1 value. Give one value for each column."),
+    ("INSERT INTO t VALUES (1), (2)", "Line 1:25: INSERT takes one row. Write one INSERT for each row."),
     ("ASSERT SCHEMA TIMEOUT 1 SECOND", "Line 1:1: ASSERT SCHEMA needs to know which schema. Say SUBJECT name, or ID number, or both."),
     ("EXPLAIN EXPLAIN q", "Line 1:9: EXPLAIN cannot be explained. Write EXPLAIN once."),
     ("PRINT t INTERVAL 0", "Line 1:1: The INTERVAL of PRINT is 1 or more: every n-th record is printed."),

@@ -53,6 +53,14 @@ def test_ordinary(sql: str) -> None:
     assert str(statement.position) == "1:2"
 
 
+def test_ordinary_sql_explained() -> None:
+    statement = parse_one("EXPLAIN ANALYZE SELECT a FROM t ORDER BY a;")
+    assert isinstance(statement, ast.Explain)
+    assert isinstance(statement.statement, ast.RawQuery)
+    assert (statement.analyze, statement.text) == (True, "EXPLAIN ANALYZE SELECT a FROM t ORDER BY a")
+    assert statement.statement.text == "SELECT a FROM t ORDER BY a"
+
+
 @pytest.mark.parametrize(
     "sql",
     [

@@ -7,10 +7,10 @@ knows one kind of slip and answers None where it is another; `_SLIPS` is the ord
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 from penstock.errors import SqlError
+from penstock.sql.scene import TEXT_MAX, Scene, advance, possible, shown, step
 from penstock.sql.tables import END, Tables
 from penstock.sql.tokens import RESERVED, STRANGE, UNITS, UNTERMINATED, Lines, Token
 
@@ -21,6 +21,11 @@ _OTHER_SIGNS = {
     "::": "Write CAST(value AS type).",
     "=>": "A lambda stands as an argument of a function only.",
 }
+_ABSENT = {
+    "UPDATE": "INSERT a row with the same key: in a table it takes the place of the older one.",
+    "DELETE": "A record with a key and a NULL value removes a row from a table; retention removes old records from a topic.",
+    "TRUNCATE": "DROP the source with DELETE TOPIC, and create it anew.",
+}
 _COMPARING = {"=", "<>", "!=", "<", "<=", ">", ">="}
 _OPENING = {"(": ")", "[": "]"}
 _CLAUSES = ("FROM", "WINDOW", "WHERE", "GROUP BY", "PARTITION BY", "HAVING", "EMIT", "LIMIT")
@@ -29,37 +34,7 @@ _SAID = {
     "STRING_LITERAL": "a string in single quotes", "INTEGER_LITERAL": "a whole number", "TIME_UNIT": "a unit of time, like MINUTES", END: "the end",
 }  # fmt: skip
 _SHOWN_MAX = 8
-_TEXT_MAX = 40
 _WORD_MAX = 20  # longer than every keyword, and then some
-
-
-@dataclass(frozen=True)
-class Scene:
-    """Where the parse stopped: at `tokens[index]`, or at the end of the statement. `path`: the states up to there."""
-
-    table: Tables
-    tokens: list[Token]
-    index: int
-    path: list[int]
-    before: list[int]  # the states before the previous token
-    taken: str  # what the previous token was taken for
-    lines: Lines
-
-    @property
-    def token(self) -> Token | None:
-        """The token that cannot stand here; None at the end."""
-        return self.tokens[self.index] if self.index < len(self.tokens) else None
-
-    @property
-    def previous(self) -> Token | None:
-        """The token before it; None at the start."""
-        return self.tokens[self.index - 1] if self.index else None
-
-    def error(self, token: Token | None, what: str, mend: str = "") -> SqlError:
-        """At a token; None: at the end of the statement."""
-        if token:
-            return SqlError(what, mend=mend, position=self.lines.position(token.start))
-        return SqlError(what, mend=mend, position=self.lines.position(self.tokens[-1].end if self.tokens else 0))
 
 
 def explain(table: Tables, start: str, tokens: list[Token], token: Token, lines: Lines) -> SqlError:
@@ -67,41 +42,13 @@ def explain(table: Tables, start: str, tokens: list[Token], token: Token, lines:
     index = next((number for number, each in enumerate(tokens) if each is token), len(tokens))
     before = [table.start[start]]
     for each in tokens[: max(0, index - 1)]:
-        _advance(table, before, each.terminals)
+        advance(table, before, each.terminals)
     path = list(before)
     if index:
-        _advance(table, path, tokens[index - 1].terminals)
+        advance(table, path, tokens[index - 1].terminals)
     taken = next((t for t in tokens[index - 1].terminals if step(table, before, (t,))), "") if index else ""
     scene = Scene(table, tokens, index, path, before, taken, lines)
     return next(error for slip in _SLIPS if (error := slip(scene)))
-
-
-def step(table: Tables, path: list[int], terminals: tuple[str, ...]) -> list[int] | None:
-    """The states after one more token; None if it cannot stand there."""
-    path = list(path)
-    return path if _advance(table, path, terminals) else None
-
-
-def _advance(table: Tables, path: list[int], terminals: tuple[str, ...]) -> bool:
-    """Take one more token; whether it can stand there."""
-    while True:
-        row = table.states[path[-1]]
-        action = next((row[terminal] for terminal in terminals if terminal in row), None)
-        if action is None:
-            return END in terminals and path[-1] in table.end.values()
-        if action >= 0:
-            path.append(action)
-            return True
-        rule = table.rules[-1 - action]
-        if rule.length:
-            del path[-rule.length :]
-        path.append(table.states[path[-1]][rule.origin])
-
-
-def _possible(scene: Scene, path: list[int]) -> list[str]:
-    """The terminals that can follow."""
-    found = [symbol for symbol in scene.table.states[path[-1]] if not symbol.islower() and not symbol.startswith("_")]
-    return [symbol for symbol in dict.fromkeys([*found, END]) if step(scene.table, path, (symbol,))]
 
 
 # ---------------------------------------------------------------------------------------------- signs and brackets
@@ -116,8 +63,10 @@ def _unreadable(scene: Scene) -> SqlError | None:
         kind, closing = kinds[token.text[0]]
         return scene.error(token, f"The {kind} that starts here is never closed.", f"Add the closing {closing}")
     if token.text.startswith("${"):
-        name = token.text.strip("${}") if len(token.text) <= _TEXT_MAX else "name"
-        return scene.error(token, f"The variable {_shown(token)} is not defined.", f"Write DEFINE {name} = '...'; before it.")
+        name = token.text.strip("${}") if len(token.text) <= TEXT_MAX else "name"
+        return scene.error(token, f"The variable {shown(token)} is not defined.", f"Write DEFINE {name} = '...'; before it.")
+    if token.text == ":":
+        return scene.error(token, ": is not expected here.", "Write := between a key or a name and its value.")
     if right := _QUOTES.get(token.text):
         return scene.error(token, f"{token.text} is not a quote of SQL.", f"Write {right} instead.")
     return scene.error(
@@ -129,7 +78,7 @@ def _other_language(scene: Scene) -> SqlError | None:
     token = scene.token
     if token and (mend := _OTHER_SIGNS.get(token.text)):
         return scene.error(token, f"{token.text} is not expected here.", mend)
-    if token and token.text in _COMPARING and step(scene.table, scene.path, ("AND",)):
+    if token and token.text in _COMPARING and scene.accepts("AND"):
         return scene.error(
             token, f"A second {token.text} is not expected here.", "Comparisons do not chain: join two of them by AND, or use brackets."
         )
@@ -149,11 +98,11 @@ def _bracket(scene: Scene) -> SqlError | None:
         return scene.error(scene.token, f"This {scene.token.text} closes nothing.", "Leave it out, or add what opens it.")
     if scene.token and waiting and (_clause(scene.token) or scene.token.terminals[0] in RESERVED):
         closing = _OPENING[waiting[-1].text]
-        if step(scene.table, scene.path, (closing,)):
+        if scene.accepts(closing):
             where = scene.lines.position(waiting[-1].start)
             return scene.error(
                 scene.token,
-                f"{_shown(scene.token)} is not expected here.",
+                f"{shown(scene.token)} is not expected here.",
                 f"Is a {closing} missing? The {waiting[-1].text} at {where} is still open.",
             )
     return None
@@ -170,19 +119,21 @@ def _misspelt(scene: Scene) -> SqlError | None:
         if token is scene.previous and scene.taken != "BARE_NAME":
             continue
         word = token.text.upper()
-        possible = _possible(scene, path)
-        words = [symbol for symbol in possible if symbol in scene.table.keywords and symbol != word]
-        words += UNITS if "TIME_UNIT" in possible else ()
+        terminals = possible(scene.table, path)
+        words = [symbol for symbol in terminals if symbol in scene.table.keywords and symbol != word]
+        words += UNITS if "TIME_UNIT" in terminals else ()
         if close := get_close_matches(word, words, 1, 0.7):
-            return scene.error(token, f"{_shown(token)} is not expected here.", f"Did you mean {close[0]}?")
+            return scene.error(token, f"{shown(token)} is not expected here.", f"Did you mean {close[0]}?")
     return None
 
 
 def _no_statement(scene: Scene) -> SqlError | None:
     if scene.index or "CREATE" not in scene.table.states[scene.path[-1]]:
         return None
+    if scene.token and (mend := _ABSENT.get(scene.token.text.upper())):
+        return scene.error(scene.token, f"There is no {scene.token.text.upper()} over streams of events.", mend)
     return scene.error(
-        scene.token, f"{_shown(scene.token)} does not start a statement.", "Statements start with words like SELECT, CREATE, INSERT, SHOW or DROP."
+        scene.token, f"{shown(scene.token)} does not start a statement.", "Statements start with words like SELECT, CREATE, INSERT, SHOW or DROP."
     )
 
 
@@ -232,19 +183,22 @@ def _missing_expression(scene: Scene) -> SqlError | None:
     terminals = scene.token.terminals if scene.token else (END,)
     if scene.previous.text == "," and (scene.token is None or terminals[0] in RESERVED or scene.token.text in _OPENING.values()):
         return scene.error(
-            scene.previous, f"Nothing stands between this comma and {_shown(scene.token)}.", "Leave the comma out, or add what is missing."
+            scene.previous, f"Nothing stands between this comma and {shown(scene.token)}.", "Leave the comma out, or add what is missing."
         )
-    after_name = step(scene.table, scene.path, ("BARE_NAME",))
-    if not after_name or not step(scene.table, after_name, terminals):
+    if scene.previous.text == "," and scene.token and scene.token.text == ",":
+        return scene.error(scene.token, "Nothing stands between two commas.", "Leave one of them out, or add what is missing.")
+    if not scene.accepts("BARE_NAME", terminals):
         return None
-    here = f"before {_shown(scene.token)}" if scene.token else "at the end"
+    here = f"before {shown(scene.token)}" if scene.token else "at the end"
     wanted = "A column or an expression" if "CASE" in scene.table.states[scene.path[-1]] else "A name"
-    return scene.error(scene.token, f"{wanted} is missing {here}.", f"{_shown(scene.previous)} needs one.")
+    return scene.error(scene.token, f"{wanted} is missing {here}.", f"{shown(scene.previous)} needs one.")
 
 
 def _reserved(scene: Scene) -> SqlError | None:
     token = scene.token
-    if token and token.terminals[0] in RESERVED and step(scene.table, scene.path, ("BARE_NAME",)):
+    if token and _clause(token) and scene.taken in ("BARE_NAME", "QUOTED_NAME"):
+        return None
+    if token and token.terminals[0] in RESERVED and scene.accepts("BARE_NAME"):
         return scene.error(token, f"{token.text} is a reserved word.", f"To use it as a name, put it in backticks: `{token.text}`")
     return None
 
@@ -252,24 +206,49 @@ def _reserved(scene: Scene) -> SqlError | None:
 # ---------------------------------------------------------------------------------------------- commas, quotes, the rest
 
 
+def _quote_in_string(scene: Scene) -> SqlError | None:
+    token, previous = scene.token, scene.previous
+    if token and previous and scene.taken == "STRING_LITERAL" and previous.end == token.start and token.text[0].isalnum():
+        return scene.error(token, f"The string ends before {shown(token)}.", "A quote within a string is doubled: 'it''s'")
+    return None
+
+
+def _rows(scene: Scene) -> SqlError | None:
+    if scene.token and scene.token.text == "," and scene.tokens[0].terminals == ("INSERT",) and scene.accepts(END):
+        return scene.error(scene.token, "INSERT takes one row.", "Write one INSERT for each row.")
+    return None
+
+
+def _misspelt_type(scene: Scene) -> SqlError | None:
+    if scene.token and scene.previous and scene.token.text == "<" and scene.taken == "BARE_NAME":
+        close = get_close_matches(scene.previous.text.upper()[:_WORD_MAX], ("ARRAY", "MAP", "STRUCT"), 1, 0.6)
+        return scene.error(scene.previous, f"{shown(scene.previous)} takes no < > behind it.", f"Did you mean {close[0]}?") if close else None
+    return None
+
+
+def _missing_and(scene: Scene) -> SqlError | None:
+    if scene.token and scene.token.text[0] not in "([+-*" and scene.accepts("AND", scene.token.terminals):
+        return scene.error(scene.token, f"{shown(scene.token)} is not expected here.", "Is AND or OR missing before it?")
+    return None
+
+
 def _missing_comma(scene: Scene) -> SqlError | None:
-    after_comma = step(scene.table, scene.path, (",",))
-    if scene.token and after_comma and scene.token.text[0] not in "([+-*" and step(scene.table, after_comma, scene.token.terminals):
-        return scene.error(scene.token, f"{_shown(scene.token)} is not expected here.", "Is a comma missing before it?")
+    if scene.token and scene.token.text[0] not in "([+-*" and scene.accepts(",", scene.token.terminals):
+        return scene.error(scene.token, f"{shown(scene.token)} is not expected here.", "Is a comma missing before it?")
     return None
 
 
 def _wrong_quotes(scene: Scene) -> SqlError | None:
-    token, possible = scene.token, _possible(scene, scene.path)
+    token, terminals = scene.token, scene.possible()
     if token is None:
         return None
-    inner = _shown(token).strip(token.text[0])
-    if token.terminals[0] == "QUOTED_NAME" and "STRING_LITERAL" in possible:
-        return scene.error(token, f"{_shown(token)} is a quoted name, but a string is expected.", f"Write it in single quotes: '{inner}'")
-    if token.terminals[0] == "STRING_LITERAL" and "QUOTED_NAME" in possible:
-        return scene.error(token, f"{_shown(token)} is a string, but a name is expected.", f"Write it without quotes, or in backticks: `{inner}`")
-    if token.terminals[-1] == "BARE_NAME" and "STRING_LITERAL" in possible:
-        return scene.error(token, f"{_shown(token)} is not expected here.", "A string in single quotes is.")
+    inner = shown(token).strip(token.text[0])
+    if token.terminals[0] == "QUOTED_NAME" and "STRING_LITERAL" in terminals:
+        return scene.error(token, f"{shown(token)} is a quoted name, but a string is expected.", f"Write it in single quotes: '{inner}'")
+    if token.terminals[0] == "STRING_LITERAL" and "QUOTED_NAME" in terminals:
+        return scene.error(token, f"{shown(token)} is a string, but a name is expected.", f"Write it without quotes, or in backticks: `{inner}`")
+    if token.terminals[-1] == "BARE_NAME" and "STRING_LITERAL" in terminals:
+        return scene.error(token, f"{shown(token)} is not expected here.", "A string in single quotes is.")
     return None
 
 
@@ -292,7 +271,7 @@ def _condition_in_groups(scene: Scene) -> SqlError | None:
     if scene.token is None or not clauses or clauses[-1] not in ("GROUP BY", "PARTITION BY"):
         return None
     if scene.token.text.upper() in {*_COMPARING, "AND", "OR", "NOT", "IN", "IS", "LIKE", "BETWEEN"}:
-        return scene.error(scene.token, f"{_shown(scene.token)} is not expected here.", f"{clauses[-1]} takes values: put a condition in brackets.")
+        return scene.error(scene.token, f"{shown(scene.token)} is not expected here.", f"{clauses[-1]} takes values: put a condition in brackets.")
     if scene.token.text == "," and scene.tokens[scene.index - 2].text == "(":
         return scene.error(scene.token, "A list within the list is not expected here.", "Put all of it in brackets, or nothing.")
     return None
@@ -303,43 +282,37 @@ def _called_source(scene: Scene) -> SqlError | None:
     if scene.token and scene.previous and scene.token.text == "(" and before in ("FROM", "JOIN"):
         return scene.error(
             scene.previous,
-            f"{_shown(scene.previous)} is called here, but a source is a name.",
+            f"{shown(scene.previous)} is called here, but a source is a name.",
             "Table functions like EXPLODE stand in the SELECT list.",
         )
     return None
 
 
 def _unexpected(scene: Scene) -> SqlError:
-    possible = _possible(scene, scene.path)
-    said = [_SAID[symbol] for symbol in possible if symbol in _SAID]
-    if "CASE" in possible:
+    terminals = scene.possible()
+    said = [_SAID[symbol] for symbol in terminals if symbol in _SAID]
+    if "CASE" in terminals:
         said = ["an expression"]
     else:
-        said += ["a name"] if "BARE_NAME" in possible else []
-        said += sorted(symbol for symbol in possible if symbol in scene.table.keywords)[: max(0, _SHOWN_MAX - len(said))]
+        said += ["a name"] if "BARE_NAME" in terminals else []
+        said += sorted(symbol for symbol in terminals if symbol in scene.table.keywords)[: max(0, _SHOWN_MAX - len(said))]
     # Behind an expression an operator can always stand; only what is rarer is worth telling.
-    signs = [",", ")", "]"] if "+" in possible else [",", ")", "]", ">", "=", ":="]
-    said += [sign for sign in signs if sign in possible]
-    if not said and "(" in possible:
+    signs = [",", ")", "]"] if "+" in terminals else [",", ")", "]", ">", "=", ":="]
+    said += [sign for sign in signs if sign in terminals]
+    if not said and "(" in terminals:
         said = ["("]
     mend = f"Expected {_either(said)}." if said else ""
     if scene.token is None:
         return scene.error(None, "The statement ends too soon.", mend)
-    return scene.error(scene.token, f"{_shown(scene.token)} is not expected here.", mend)
+    return scene.error(scene.token, f"{shown(scene.token)} is not expected here.", mend)
 
 
 def _either(said: list[str]) -> str:
     return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} or {said[-1]}"
 
 
-def _shown(token: Token | None) -> str:
-    if token is None:
-        return "the end"
-    written = " ".join(token.text[: 2 * _TEXT_MAX].split())
-    return written if len(written) <= _TEXT_MAX else written[: _TEXT_MAX - 3] + "..."
-
-
 _SLIPS: tuple[Callable[[Scene], SqlError | None], ...] = (
     _unreadable, _misspelt, _no_statement, _not_in_streams, _other_language, _no_from, _bracket, _clause_order,
-    _condition_in_groups, _called_source, _missing_expression, _reserved, _wrong_quotes, _missing_comma, _dashed_name, _unexpected,
+    _condition_in_groups, _called_source, _missing_expression, _reserved, _wrong_quotes,
+    _quote_in_string, _rows, _misspelt_type, _missing_comma, _missing_and, _dashed_name, _unexpected,
 )  # fmt: skip

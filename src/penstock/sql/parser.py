@@ -87,9 +87,14 @@ def _statement(text: str, tokens: list[Token], lines: Lines) -> ast.Statement:
     try:
         statement: ast.Statement = _parse(text, tokens, lines, "statement")
     except SqlError as error:
-        if ordinary.is_ordinary(tokens, error.position, lines):
-            return ast.RawQuery(position=lines.position(tokens[0].start), text=text[tokens[0].start : tokens[-1].end])
-        raise
+        explained = tokens[0].text.upper() == "EXPLAIN"
+        analyze = explained and len(tokens) > 1 and tokens[1].text.upper() == "ANALYZE"
+        asked = tokens[explained + analyze :]
+        if not asked or not ordinary.is_ordinary(asked, error.position, lines):
+            raise
+        raw = ast.RawQuery(position=lines.position(asked[0].start), text=text[asked[0].start : asked[-1].end])
+        whole = text[tokens[0].start : tokens[-1].end]
+        return ast.Explain(None, raw, analyze, position=lines.position(tokens[0].start), text=whole) if explained else raw
     _refuse_depth(statement, tokens, lines)
     return statement
 
