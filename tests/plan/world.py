@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from penstock import plan
+from penstock import formats, plan
 from penstock.catalog.model import DataSource
 from penstock.errors import SqlError
+from penstock.formats import SerdeOptions
 from penstock.plan.steps import Column, FormatSpec, QueryPlan, Sink
+from penstock.registry.model import SchemaRegistry
 from penstock.sql import ast
 from penstock.sql.parser import parse
 from penstock.sql.types import SqlType
@@ -24,6 +26,7 @@ class World:
     topics: dict[str, int] = field(default_factory=dict)
     schemas: dict[tuple[str, bool], tuple[Column, ...]] = field(default_factory=dict)
     ids: dict[int, tuple[Column, ...]] = field(default_factory=dict)
+    registry: SchemaRegistry | None = None
     query_count: int = 0
 
     def source(self, name: str) -> DataSource | None:
@@ -39,7 +42,14 @@ class World:
         return self.topics.get(topic)
 
     def columns(self, spec: FormatSpec, topic: str, is_key: bool) -> tuple[Column, ...] | None:
-        return self.ids.get(spec.schema_id) if spec.schema_id is not None else self.schemas.get((topic, is_key))
+        if self.registry is None:
+            return self.ids.get(spec.schema_id) if spec.schema_id is not None else self.schemas.get((topic, is_key))
+        subject = f"{topic}-{'key' if is_key else 'value'}"
+        if spec.schema_id is None and self.registry.latest(subject) is None:
+            return None
+        wrap = not is_key if spec.wrap_single is None else spec.wrap_single
+        options = SerdeOptions(is_key, subject, spec.schema_id, spec.full_schema_name, wrap)
+        return tuple(Column(c.name, c.type) for c in formats.infer_columns(spec.name, options, self.registry))
 
     def run(self, sql: str) -> list[object]:
         """Plan each statement of `sql`; what each gives."""
@@ -71,6 +81,10 @@ class World:
             case ast.CreateType():
                 self.types[statement.name] = plan.plan_create_type(statement, self)
                 return self.types[statement.name]
+            case ast.DropSource():
+                if self.held.pop(statement.name, None) is None and not statement.if_exists:
+                    raise SqlError(f"{statement.name} does not exist.")
+                return None
             case ast.Query():
                 return plan.plan_query(statement, self)
         raise SqlError(f"the test catalog does not know {type(statement).__name__}")

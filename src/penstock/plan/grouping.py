@@ -15,9 +15,14 @@ from penstock.plan.text import expression_text
 from penstock.plan.typed import Typing, known, predicate, typed
 from penstock.plan.walk import columns_in, descend, rewrite
 from penstock.sql import ast
+from penstock.sql.types import Array, Map, Struct
 
 UNWINDOWED_FORMATS = ("KAFKA",)
 """Value formats whose sources GROUP BY refuses, as ksqlDB does."""
+
+
+FLAT_FORMATS = ("DELIMITED",)
+"""Value formats that can hold plain values only: over these ksqlDB refuses aggregates that keep more."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,9 @@ def _check_inputs(relation: Relation, calls: Sequence[ex.AggregateCall], select:
     if refused and select.group_by:
         raise SqlError(f"Source(s) {', '.join(refused)} are using the 'KAFKA' value format. This format does not yet support GROUP BY.",
                        mend="Write the source in another format first, with CREATE STREAM ... AS SELECT.", position=select.group_by[0].position)
+    if sources[0].value_format.name in FLAT_FORMATS and any(not _is_flat(call) for call in calls):
+        raise SqlError("One of the functions used in the statement has an intermediate type that the value format can not handle. "
+                       "Please remove the function or change the format.", position=select.position)
     if relation.step.kind == "TABLE":
         if select.window is not None:
             raise SqlError("WINDOW clause is only supported for streams, but a table is read.", mend="Aggregate the stream behind the table.",
@@ -113,6 +121,14 @@ def _check_inputs(relation: Relation, calls: Sequence[ex.AggregateCall], select:
             if resolved.undo is None:
                 raise SqlError(f"The aggregation function(s) ({call.name}) cannot be applied to a table source, only to a stream source.",
                                mend="A table's rows are replaced, and this function cannot take a value back.", position=select.position)
+
+
+def _is_flat(call: ex.AggregateCall) -> bool:
+    """Whether an aggregate keeps but one plain value for a group."""
+    from penstock import functions
+
+    state = functions.resolve_aggregate(call.name, [known(a) for a in call.arguments]).state
+    return len(state) == 1 and not isinstance(state[0], Array | Map | Struct)
 
 
 def _arguments(step: steps.Step, groups: Sequence[ex.Expr], calls: Sequence[ex.AggregateCall]) -> tuple[steps.Step, tuple[ex.AggregateCall, ...]]:

@@ -103,8 +103,8 @@ def plan_insert_into(statement: ast.InsertInto, catalog: CatalogView, defaults: 
     lenient = (setting(defaults, "ksql.new.query.planner.enabled") or "").lower() == "true"
     _, schema, root = _finish(selected, statement.target, statement.query, lenient=lenient)
     if not _fits(schema, target.schema):
-        raise SqlError(f"Incompatible schema between results and sink. Result schema is {columns_text(schema, target.kind)}; "
-                       f"Sink schema is {columns_text(target.schema, target.kind)}.", mend="Select the sink's columns, in its order, with its types.",
+        raise SqlError(f"Incompatible schema between results and sink. Result schema is {columns_text(schema)}; "
+                       f"Sink schema is {columns_text(target.schema)}.", mend="Select the sink's columns, in its order, with its types.",
                        position=statement.query.position)
     return steps.Sink(target.schema, "STREAM", prune(root), target.name, target.topic, target.key_format, target.value_format,
                       catalog.partitions(target.topic) or 1, target.timestamp, target.window)

@@ -13,7 +13,20 @@ from penstock.plan import expressions as ex
 from penstock.plan.coercion import DIGITS_MAX, coerce, decimal_type, unify
 from penstock.plan.interfaces import CatalogView
 from penstock.plan.moments import parse_moment, to_ms
-from penstock.plan.operators import arithmetic, cast, compare, comparison_type, dereference, item, like, make_array, make_map, make_struct, negate
+from penstock.plan.operators import (
+    MOMENTS,
+    arithmetic,
+    cast,
+    compare,
+    comparison_type,
+    dereference,
+    item,
+    like,
+    make_array,
+    make_map,
+    make_struct,
+    negate,
+)
 from penstock.plan.scope import WINDOW_BOUNDS, Scope, column_of, nearest
 from penstock.plan.text import expression_text
 from penstock.sql import ast
@@ -259,7 +272,17 @@ def _scalar(name: str, arguments: Sequence[ast.Expression], t: Typing) -> ex.Exp
 
     nodes = _unstarred(arguments)
     exprs = [None if isinstance(n, ast.Lambda) else typed(n, t) for n in nodes]
-    resolved = functions.resolve_scalar(name, [_argument(n, e, t) for n, e in zip(nodes, exprs, strict=True)])
+    try:
+        resolved = functions.resolve_scalar(name, [_argument(n, e, t) for n, e in zip(nodes, exprs, strict=True)])
+    except SqlError:
+        # Beside a date, time or timestamp a STRING literal may mean one too.
+        moment = next((e.type for e in exprs if e is not None and e.type in MOMENTS), None)
+        texts = [i for i, e in enumerate(exprs) if isinstance(e, ex.Literal) and isinstance(e.value, str)]
+        if moment is None or not texts:
+            raise
+        retyped = [coerce(e, moment) if e is not None and i in texts else e for i, e in enumerate(exprs)]
+        resolved = functions.resolve_scalar(name, [_argument(n, e, t) for n, e in zip(nodes, retyped, strict=True)])
+        exprs = retyped
     values = tuple(_as_parameter(n, e, p, t) for n, e, p in zip(nodes, exprs, resolved.parameter_types, strict=True))
     return ex.Call(resolved.return_type, name, values)
 
