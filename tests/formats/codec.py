@@ -38,7 +38,7 @@ def encode(name: str, wanted: Sequence[Column], cells: Sequence[tuple[Any, ...] 
            schemas: EmbeddedRegistry | None = None) -> list[bytes | None]:
     schemas = schemas or EmbeddedRegistry(MemoryStore())
     arrays = [pa.array([None if row is None else row[i] for row in cells], arrow_type(c.type)) for i, c in enumerate(wanted)]
-    encoded = encoder(name, wanted, options, schemas)(arrays, pa.array([row is not None for row in cells]))
+    encoded = encoder(name, wanted, options, schemas)(arrays, pa.array([row is not None for row in cells], pa.bool_()))
     assert not encoded.errors, encoded.errors
     result: list[bytes | None] = encoded.data.to_pylist()
     return result

@@ -19,13 +19,14 @@ def parse_avro(schema: Schema, resolve: Resolve) -> tuple[Any, dict[str, Any]]:
     named: dict[str, Any] = {}
     try:
         for text in [*_references(schema, resolve, set()), schema.text]:
-            parsed = parse_schema(_document(text), named_schemas=named)
+            document = _document(text)
+            _need_fields(document)
+            parsed = parse_schema(document, named_schemas=named)
     except UnknownType as problem:
         raise SchemaError(f"Not an Avro schema: the type {problem.name} is unknown.", mend="Define it, or refer to the schema that does.") from None
     except (SchemaParseException, ValueError, KeyError, TypeError, AttributeError) as problem:
         reason = f"{problem} is missing" if isinstance(problem, KeyError) else str(problem)
         raise SchemaError(f"Not an Avro schema: {reason}.", mend="Mend the schema's text.") from None
-    _check_defaults(parsed, named)
     return parsed, named
 
 
@@ -48,54 +49,15 @@ def _references(schema: Schema, resolve: Resolve, seen: set[str]) -> list[str]:
     return texts
 
 
-def _check_defaults(schema: Any, named: dict[str, Any]) -> None:
+def _need_fields(schema: Any) -> None:
+    """Raise KeyError for a record without a list of fields, which fastavro would take as an empty one."""
     if isinstance(schema, list):
         for branch in schema:
-            _check_defaults(branch, named)
+            _need_fields(branch)
     elif isinstance(schema, dict):
-        for field in schema.get("fields", []):
-            if "default" in field and not fits(field["default"], field["type"], named):
-                raise SchemaError(
-                    f"Not an Avro schema: the default of field {field['name']} is not of its type (for a union, of its first type).",
-                    mend="Give a default of the field's type.",
-                )
-            _check_defaults(field["type"], named)
-        for part in ("items", "values"):
+        if schema["type"] in ("record", "error"):
+            for field in schema["fields"]:
+                _need_fields(field["type"])
+        for part in ("type", "items", "values"):
             if part in schema:
-                _check_defaults(schema[part], named)
-
-
-def fits(value: Any, schema: Any, named: dict[str, Any]) -> bool:
-    """Whether a JSON value is a default for the type."""
-    if isinstance(schema, list):
-        return bool(schema) and any(fits(value, branch, named) for branch in schema)
-    if isinstance(schema, str) and schema in named:
-        schema = named[schema]
-    kind = schema["type"] if isinstance(schema, dict) else schema
-    match kind:
-        case "null":
-            return value is None
-        case "boolean":
-            return isinstance(value, bool)
-        case "int" | "long":
-            bits = 31 if kind == "int" else 63
-            return isinstance(value, int) and not isinstance(value, bool) and -(1 << bits) <= value < 1 << bits
-        case "float" | "double":
-            return (isinstance(value, int | float) and not isinstance(value, bool)) or value in ("NaN", "Infinity", "-Infinity")
-        case "string" | "bytes" | "fixed":
-            return isinstance(value, str)
-        case "enum":
-            return value in schema["symbols"]
-        case "array":
-            return isinstance(value, list) and all(fits(v, schema["items"], named) for v in value)
-        case "map":
-            return isinstance(value, dict) and all(fits(v, schema["values"], named) for v in value.values())
-        case "record" | "error":
-            return isinstance(value, dict) and all(_fits_field(value, f, named) for f in schema["fields"])
-    return isinstance(kind, dict | list) and fits(value, kind, named)
-
-
-def _fits_field(record: dict[str, Any], field: Any, named: dict[str, Any]) -> bool:
-    if field["name"] not in record:
-        return "default" in field
-    return fits(record[field["name"]], field["type"], named)
+                _need_fields(schema[part])

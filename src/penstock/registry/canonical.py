@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable
 from functools import lru_cache
@@ -43,8 +42,9 @@ def _checked(schema: Schema, resolve: Resolve) -> str:
         case "JSON":
             return _json(schema)
         case "PROTOBUF":
-            form: str = importlib.import_module("penstock.registry.protobuf").canonical_text(schema.text)
-            return form
+            from penstock.registry.protobuf import canonical_text
+
+            return canonical_text(schema, resolve)
     raise SchemaError(f"There is no schema type {schema.type}.", mend="The types are AVRO, JSON and PROTOBUF.")
 
 
