@@ -18,6 +18,8 @@ from penstock.sql.types import SqlType
 from penstock.sql.variables import substitute
 
 DEPTH_MAX = 100
+# Keeps the answer to any one statement, slips included, under a second; 25,000 values in a list.
+TOKENS_MAX = 50_000
 # A tree cannot be deeper than its tokens are many.
 _TOKENS_SHALLOW = 90  # the statement around an expression takes a few levels too
 
@@ -108,6 +110,12 @@ def _actions() -> list[tuple[str, int, Callable[..., Any] | None, tuple[tuple[in
 
 def _parse(text: str, tokens: list[Token], lines: Lines, start: str) -> Any:
     """Walk the tables over the tokens. Raises SqlError at the first token that cannot stand where it stands."""
+    if len(tokens) > TOKENS_MAX:
+        raise SqlError(
+            f"This statement has {len(tokens):,} words and signs, and {TOKENS_MAX:,} are the most.",
+            mend="Put long lists of values into a table, and join it.",
+            position=lines.position(tokens[TOKENS_MAX].start),
+        )
     table = tables.load()
     states, rules, end_state = table.states, _actions(), table.end[start]
     finish = Token((tables.END,), "", tokens[-1].end if tokens else 0, tokens[-1].end if tokens else 0)
