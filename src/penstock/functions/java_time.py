@@ -200,7 +200,13 @@ def _letters(letter: str, count: int, text: str) -> Element:
         case "G":
             return _name("era", _ERAS if count != 4 else ("Before Christ", "Anno Domini"), lambda _: 1, 0)
         case "S":
-            return Element(lambda v: f"{v.microsecond:06}000"[:count].ljust(count, "0"), rf"\d{{{count}}}", "fraction", lambda t: int(f"{t:0<6}"[:6]))
+            return Element(
+                lambda v: f"{v.microsecond:06}000"[:count].ljust(count, "0"),
+                rf"\d{{{count}}}",
+                "fraction",
+                lambda t: int(f"{t:0<6}"[:6]),
+                "%g" if count == 3 else None,
+            )
         case "X" | "x" | "Z" | "O":
             return _offset(letter, count)
         case "V" | "z" | "v":

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from penstock.functions.define import Settled, python_scalar, sql_scalar
-from penstock.functions.duckdb import duckdb_type
+from penstock.functions.define import python_scalar, sql_scalar
 from penstock.functions.java_text import value_to_string
 from penstock.functions.scalar.math import COMPARABLE
-from penstock.sql.types import BOOLEAN
+from penstock.sql.types import BIGINT, BOOLEAN, INTEGER
 
 ORDERED = (BOOLEAN, *COMPARABLE)
+SERIES_MAX = 100_000
 
 
 def distinct(items: str) -> str:
@@ -180,15 +180,18 @@ def slice_(items: str, start: str, end: str) -> str:
 
     SLICE(ARRAY['a', 'b', 'c', 'd'], 2, 3) -> ARRAY['b', 'c']
     """
-    return f"CASE WHEN {end} < 1 THEN list_slice({items}, 1, 0) ELSE list_slice({items}, greatest({start}, 1), {end}) END"
+    return (
+        f"CASE WHEN {start} IS NULL OR {end} IS NULL THEN NULL"
+        f" ELSE list_slice({items}, greatest({start}, 1), greatest({end}, 0)) END"
+    )
 
 
-@sql_scalar(
+@python_scalar(
     "GENERATE_SERIES(start N, end N) -> ARRAY<N>",
     "GENERATE_SERIES(start N, end N, step INTEGER) -> ARRAY<N>",
-    types={"N": COMPARABLE[:2]},
+    types={"N": (INTEGER, BIGINT)},
 )
-def generate_series(start: str, end: str, step: str | None = None, *, settled: Settled) -> str:
+def generate_series(start: int, end: int, step: int | None = None) -> list[int]:
     """The whole numbers from one to another, both included.
 
     It is an error where the step is 0 or leads away from the end, and where the array would have more than 100,000 items.
@@ -200,13 +203,14 @@ def generate_series(start: str, end: str, step: str | None = None, *, settled: S
     GENERATE_SERIES(1, 4) -> ARRAY[1, 2, 3, 4]
     GENERATE_SERIES(9, 0, -3) -> ARRAY[9, 6, 3, 0]
     """
-    step = step or f"(CASE WHEN {end} < {start} THEN -1 ELSE 1 END)"
-    span = f"({end}::HUGEINT - {start})"
-    return (
-        f"CASE WHEN {step} = 0 OR sign({span}) * sign({step}) < 0 OR abs({span}) // abs({step}) >= 100000"
-        f" THEN CAST('no series of ' || {start} || ' to ' || {end} || ' by ' || {step} AS {duckdb_type(settled.returns)})"
-        f" ELSE CAST(generate_series(CAST({start} AS BIGINT), CAST({end} AS BIGINT), CAST({step} AS BIGINT)) AS {duckdb_type(settled.returns)}) END"
-    )
+    if step is None:
+        step = 1 if end >= start else -1
+    if step == 0 or (end - start) * step < 0:
+        raise ValueError(f"steps of {step} do not lead from {start} to {end}")
+    series = range(start, end + (1 if step > 0 else -1), step)
+    if len(series) > SERIES_MAX:
+        raise ValueError(f"a series of more than {SERIES_MAX} items, from {start} to {end}")
+    return list(series)
 
 
 @sql_scalar("ELT(n INTEGER, choices STRING...) -> STRING")

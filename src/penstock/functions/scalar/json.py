@@ -149,7 +149,8 @@ def json_array_contains(text: str | None, item: Any) -> bool:
 def same(member: Any, item: Any) -> bool:
     """Whether an item of JSON is a value, of the same kind: 1 is no '1' and no TRUE."""
     if isinstance(member, Number):
-        return isinstance(item, int | float) and not isinstance(item, bool) and float(member) == item and member.isdigit() <= isinstance(item, int)
+        whole = member.lstrip("-").isdigit()
+        return isinstance(item, int | float) and not isinstance(item, bool) and whole == isinstance(item, int) and float(member) == item
     return type(member) is type(item) and bool(member == item)
 
 

@@ -114,10 +114,13 @@ def substring(text: str, position: str, length: str | None = None, *, settled: S
     """
     size = f"{'octet_length' if settled.types[0] == BYTES else 'length'}({text})"
     start = f"CAST(CASE WHEN {position} < 0 THEN greatest({size} + {position}, 0) + 1 ELSE greatest({position}, 1) END AS BIGINT)"
-    if settled.types[0] != BYTES:
-        return f"substring({text}, {start}{f', greatest({length}, 0)' if length else ''})"
-    end = f"{start} + greatest({length}, 0) - 1" if length else size
-    return f"CASE WHEN {end} < {start} THEN {text}[1:0] ELSE ({text})[{start}:{end}] END"
+    unknown = " OR ".join(f"{part} IS NULL" for part in (text, position, length) if part)  # greatest() passes over NULLs
+    if settled.types[0] == BYTES:
+        end = f"{start} + greatest({length}, 0) - 1" if length else size
+        part = f"({text})[{start}:{end}]"
+    else:
+        part = f"substring({text}, {start}{f', greatest({length}, 0)' if length else ''})"
+    return f"CASE WHEN {unknown} THEN NULL ELSE {part} END"
 
 
 @sql_scalar("REPLACE(text STRING, old STRING, new STRING) -> STRING")
@@ -216,7 +219,7 @@ def split(text: str, delimiter: str) -> str:
 
     SPLIT('a.b.', '.') -> ARRAY['a', 'b', '']
     """
-    return f"CASE WHEN {text} = '' THEN [''] ELSE string_split({text}, {delimiter}) END"
+    return f"CASE WHEN {delimiter} IS NULL THEN NULL WHEN {text} = '' THEN [''] ELSE string_split({text}, {delimiter}) END"
 
 
 @python_scalar("SPLIT(text BYTES, delimiter BYTES) -> ARRAY<BYTES>")
