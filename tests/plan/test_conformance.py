@@ -14,6 +14,7 @@ from tests.plan.world import World
 
 from penstock.errors import Error
 from penstock.plan import schema_text
+from penstock.plan.steps import QueryPlan
 from penstock.registry.embedded import EmbeddedRegistry
 from penstock.registry.model import Reference, Schema, SchemaType
 from penstock.registry.store import MemoryStore
@@ -88,11 +89,10 @@ def verdict(case: dict[str, Any]) -> str | None:
     wanted = case.get("expectedException") or case.get("expectedError")
     refused: Error | None = None
     held: World | None = None
+    made: list[object] = []
     try:
         held = world(case)
-        for sql in case["statements"]:
-            for statement in parse(sql):
-                held.one(statement)
+        made = [held.one(statement) for sql in case["statements"] for statement in parse(sql)]
     except Error as error:
         refused = error
     if wanted:
@@ -105,6 +105,15 @@ def verdict(case: dict[str, Any]) -> str | None:
         found = held.source(source["name"])
         if found and source.get("schema") and normal(schema_text(found)) != normal(source["schema"]):
             return f"{source['name']} is {schema_text(found)}, not {source['schema']}"
+    return wrong_answer(case, made)
+
+
+def wrong_answer(case: dict[str, Any], made: list[object]) -> str | None:
+    """Which query's answer has other columns than the case says."""
+    for response, plan in zip(case.get("responses", []), made, strict=False):
+        headers = [part["header"] for part in response.get("query", []) if "header" in part]
+        if headers and isinstance(plan, QueryPlan) and "schema" in headers[0] and schema_text(plan) != headers[0]["schema"]:
+            return f"the answer is {schema_text(plan)}, not {headers[0]['schema']}"
     return None
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from penstock.errors import Position, SqlError
 from penstock.plan import expressions as ex
@@ -65,7 +66,7 @@ def _names(node: object) -> list[str]:
 def plan_groups(select: ast.Select, relation: Relation, items: Sequence[Item], t: Typing) -> Grouped:
     """Plan the aggregation of `relation` that the GROUP BY, WINDOW, HAVING and EMIT clauses and the aggregates among `items` ask for."""
     groups = group_keys(select, t)
-    having = predicate(select.having, replace(t, clause="HAVING")) if select.having is not None else None
+    having = predicate(_aliased(select.having, select, relation), replace(t, clause="HAVING")) if select.having is not None else None
     everything = [i.expr for i in items] + ([having] if having is not None else [])
     if select.group_by and not has_aggregates(everything):
         raise SqlError("GROUP BY requires aggregate functions in either the SELECT or HAVING clause.", mend="Add one, such as COUNT(*).",
@@ -90,6 +91,21 @@ def plan_groups(select: ast.Select, relation: Relation, items: Sequence[Item], t
     keys = tuple(KeyChoice(c, (ex.Column(c.type, c.name),)) for c in schema.key)
     windowed = steps.WindowedKey(window.kind, None if window.kind == "SESSION" else window.size_ms) if window else None
     return Grouped(aggregated, keys, windowed, tuple(replace(i, expr=over.read(i.expr)) for i in items))
+
+
+def _aliased(node: Any, select: ast.Select, relation: Relation) -> Any:
+    """HAVING with each name that is no column, but a select item's alias, read as that item."""
+    aliases = {i.alias: i.expression for i in select.items if isinstance(i, ast.SelectItem) and i.alias is not None}
+    columns = {c.name for c in relation.scope.columns}
+
+    def read(part: Any) -> Any:
+        if isinstance(part, ast.ColumnRef) and part.source is None and part.name not in columns:
+            return aliases.get(part.name, part)
+        if isinstance(part, ast.Expression | ast.When):
+            return replace(part, **{f.name: read(getattr(part, f.name)) for f in fields(part) if f.name != "position"})
+        return tuple(map(read, part)) if isinstance(part, tuple) else part
+
+    return read(node)
 
 
 def _calls(exprs: Sequence[ex.Expr]) -> list[ex.AggregateCall]:
@@ -155,8 +171,7 @@ def _arguments(step: steps.Step, groups: Sequence[ex.Expr], calls: Sequence[ex.A
 
 def _rekeyed(relation: Relation, step: steps.Step, groups: Sequence[ex.Expr]) -> steps.Step:
     """The rows keyed by the grouping expressions, repartitioned only where that is a change."""
-    keys = relation.keys
-    if groups and len(groups) == len(keys) and all(g in k.viable for g, k in zip(groups, keys, strict=True)):
+    if groups and not relation.window and list(groups) == [ex.Column(k.column.type, k.column.name) for k in relation.keys]:
         return step
     names = [e.name if isinstance(e, ex.Column) else f"KSQL_GROUP_{n}" for n, e in enumerate(groups)]
     key = tuple(steps.Column(name, e.type) for name, e in zip(names, groups, strict=True))

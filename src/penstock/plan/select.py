@@ -121,7 +121,7 @@ def _partitioned(select: ast.Select, relation: Relation, items: list[Item], t: T
             raise SqlError("Cannot PARTITION BY multiple columns including NULL.", mend="Leave the NULL out.", position=nodes[0].position)
         step = steps.Rekey(steps.Schema((), relation.step.schema.columns), "STREAM", relation.step, (), keep_null=True)
         return Selected(step, split(items, ()), tuple(items), (), "", None, relation, rekeyed=True, keyless=True)
-    if len(exprs) == len(relation.keys) and all(e in k.viable for e, k in zip(exprs, relation.keys, strict=True)):
+    if exprs == [ex.Column(k.column.type, k.column.name) for k in relation.keys]:
         keys = tuple(KeyChoice(k.column, (e,)) for k, e in zip(relation.keys, exprs, strict=True))
         items = _with_keys(select, items, exprs, exprs, nodes, namer)
         return Selected(relation.step, split(items, keys), tuple(items), keys, "partitioning expression", None, relation)

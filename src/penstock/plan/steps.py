@@ -142,7 +142,7 @@ class Rekey(Step):
     """A new key, and with it a new partition: PARTITION BY, or before a GROUP BY or join on other columns. `schema.key` names the new key's columns,
     `schema.value` holds columns of the input (of its key or value) by their names there. `key` may be empty: no key; before an Aggregate: one group
     of all rows. With `keep_null` (PARTITION BY) a row goes on whatever its key; without (GROUP BY, joins) it is dropped where a new key column is
-    NULL. Over a table (only before an Aggregate) the changed row's old value leaves its old group."""
+    NULL. The row's window, where it has one, ends here. Over a table (only before an Aggregate) the changed row's old value leaves its old group."""
 
     input: Step
     key: tuple[Expr, ...]

@@ -79,7 +79,14 @@ def typed(node: ast.Expression, t: Typing) -> ex.Expr:
     try:
         return _typed(node, t)
     except Error as error:
+        if isinstance(node, ast.FunctionCall) and len(node.arguments) == 1 and error.position is None:
+            error.what = error.what.replace(", but got ", f", but {_shown(node.arguments[0], t)} is ")
         raise error.at(node.position) from None
+
+
+def _shown(node: ast.Expression, t: Typing) -> str:
+    """An argument in a function's refusal."""
+    return expression_text(typed(node, t)) if not isinstance(node, ast.Lambda | ast.Star) else "the argument"
 
 
 def predicate(node: ast.Expression, t: Typing) -> ex.Expr:
