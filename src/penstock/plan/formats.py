@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from penstock import formats
 from penstock.errors import Position, SqlError
 from penstock.plan.properties import With, setting
 from penstock.plan.scope import nearest
 from penstock.plan.steps import Column, FormatSpec
-from penstock.sql.types import STRING, Array, Decimal, Map, SqlType, Struct, quote
+from penstock.sql.types import Array, Map, SqlType, Struct, quote
+
+_OPTION_NAMES = {"DELIMITER": "delimiter", "SCHEMA_FULL_NAME": "fullSchemaName", "PROTOBUF_NULLABLE_REPRESENTATION": "nullableRepresentation"}
+"""The properties of a format's own, behind KEY_ and VALUE_, and what ksqlDB calls them in its messages."""
 
 
-@dataclass(frozen=True)
-class Abilities:
-    """`unsupported`: type names that it cannot hold. `wrapping`: the values of WRAP_SINGLE_VALUE that it takes. `infers`: columns come from a
-    registered schema. `options`: which of delimiter, fullSchemaName, schemaId and nullableRepresentation it takes."""
-
-    unsupported: tuple[str, ...] = ()
-    single: bool = False
-    wrapping: tuple[bool, ...] = (True, False)
-    infers: bool = False
-    map_keys: str = ""
-    options: tuple[str, ...] = ()
+def _takes(name: str) -> set[str]:
+    """The properties that a format takes, by its definition."""
+    return {part.strip() for names in formats.format_named(name).options for part in names.split(",")}
 
 
-_NESTED = ("ARRAY", "MAP", "STRUCT")
-FORMATS: dict[str, Abilities] = {
-    "JSON": Abilities(map_keys="JSON only supports MAP types with STRING keys"),
-    "JSON_SR": Abilities(infers=True, map_keys="JSON only supports MAP types with STRING keys", options=("fullSchemaName", "schemaId")),
-    "AVRO": Abilities(infers=True, map_keys="Avro only supports MAPs with STRING keys", options=("fullSchemaName", "schemaId")),
-    "PROTOBUF": Abilities(wrapping=(True,), infers=True, map_keys="PROTOBUF format only supports MAP types with STRING keys",
-                          options=("fullSchemaName", "schemaId", "nullableRepresentation")),
-    "PROTOBUF_NOSR": Abilities(wrapping=(True,), map_keys="PROTOBUF format only supports MAP types with STRING keys",
-                               options=("nullableRepresentation",)),
-    "DELIMITED": Abilities(unsupported=_NESTED, wrapping=(False,), options=("delimiter",)),
-    "KAFKA": Abilities(unsupported=(*_NESTED, "BOOLEAN", "DECIMAL", "DATE", "TIME", "TIMESTAMP"), single=True, wrapping=(False,)),
-    "NONE": Abilities(wrapping=()),
-}
-_AVRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+def wraps(name: str, wanted: bool) -> bool:
+    """Whether the values of a format can be wrapped in a record (`wanted`), or stand bare."""
+    definition = formats.format_named(name)
+    return definition.can_wrap if wanted else definition.can_unwrap
 
 
 def read_formats(w: With, defaults: Mapping[str, str], inherited: tuple[FormatSpec, FormatSpec] | None) -> tuple[FormatSpec, FormatSpec]:
@@ -61,41 +46,39 @@ def _read(w: With, side: str, defaults: Mapping[str, str], inherited: FormatSpec
             raise w.error("Statement is missing the 'VALUE_FORMAT' property from the WITH clause.",
                           "Either provide one or set a default via the 'ksql.persistence.default.format.value' config.")
         spec = FormatSpec(_known(name, w.position))
+        if side == "VALUE" and not formats.format_named(spec.name).as_value:
+            raise w.error(f"The '{spec.name}' format can only be used for keys.", "Take another VALUE_FORMAT.")
     spec = _with_options(w, side, spec)
     if side == "VALUE":
         wrap = w.flag("WRAP_SINGLE_VALUE")
-        if wrap is not None and wrap not in FORMATS[spec.name].wrapping:
+        if wrap is not None and not wraps(spec.name, wrap):
             raise w.error(f"Format '{spec.name}' does not support 'WRAP_SINGLE_VALUE' set to '{str(wrap).lower()}'.", "Leave it out.")
         spec = replace(spec, wrap_single=wrap)
     return spec
 
 
 def _known(name: str, position: Position | None) -> str:
-    if name.upper() not in FORMATS:
-        mend = nearest(name, FORMATS) or f"There are {', '.join(FORMATS)}."
+    if name.upper() not in formats.NAMES:
+        mend = nearest(name, formats.NAMES) or f"There are {', '.join(formats.NAMES)}."
         raise SqlError(f"Unknown format: {name.upper()}.", mend=mend, position=position)
     return name.upper()
 
 
 def _with_options(w: With, side: str, spec: FormatSpec) -> FormatSpec:
-    allowed = FORMATS[spec.name].options
-
-    def check(given: object, option: str) -> None:
-        if given is not None and option not in allowed:
-            raise w.error(f"{spec.name} does not support the following configs: [{option}].", "Leave the property out, or take another format.")
-
-    delimiter = w.text(f"{side}_DELIMITER")
-    check(delimiter, "delimiter")
-    full_name = w.text(f"{side}_SCHEMA_FULL_NAME") or (w.text("VALUE_AVRO_SCHEMA_FULL_NAME") if side == "VALUE" else None)
-    check(full_name, "fullSchemaName")
-    nullable = w.text(f"{side}_PROTOBUF_NULLABLE_REPRESENTATION")
-    check(nullable, "nullableRepresentation")
-    if nullable is not None and nullable.upper() not in ("OPTIONAL", "WRAPPER"):
-        raise w.error(f"{side}_PROTOBUF_NULLABLE_REPRESENTATION is OPTIONAL or WRAPPER, but got '{nullable}'.", "Take one of them.")
+    allowed = _takes(spec.name)
+    for kind, shown in _OPTION_NAMES.items():
+        given = f"{side}_{kind}" in w or (kind == "SCHEMA_FULL_NAME" and side == "VALUE" and "VALUE_AVRO_SCHEMA_FULL_NAME" in w)
+        if given and f"{side}_{kind}" not in allowed:
+            raise w.error(f"{spec.name} does not support the following configs: [{shown}].", "Leave the property out, or take another format.")
     schema_id = w.number(f"{side}_SCHEMA_ID")
-    if schema_id is not None and "schemaId" not in allowed:
+    if schema_id is not None and not formats.format_named(spec.name).has_schemas:
         raise w.error(f"{side}_FORMAT should support schema inference when {side}_SCHEMA_ID is provided. Current format is {spec.name}.",
                       "Take AVRO, JSON_SR or PROTOBUF.")
+    nullable = w.text(f"{side}_PROTOBUF_NULLABLE_REPRESENTATION")
+    if nullable is not None and nullable.upper() not in ("OPTIONAL", "WRAPPER"):
+        raise w.error(f"{side}_PROTOBUF_NULLABLE_REPRESENTATION is OPTIONAL or WRAPPER, but got '{nullable}'.", "Take one of them.")
+    delimiter = w.text(f"{side}_DELIMITER")
+    full_name = w.text(f"{side}_SCHEMA_FULL_NAME") or (w.text("VALUE_AVRO_SCHEMA_FULL_NAME") if side == "VALUE" else None)
     return replace(spec, delimiter=_delimiter(w, side, delimiter) if delimiter is not None else spec.delimiter,
                    full_schema_name=full_name, schema_id=schema_id, nullable=nullable.upper() if nullable else spec.nullable)
 
@@ -135,33 +118,13 @@ def check_value(spec: FormatSpec, columns: Sequence[Column], position: Position 
 
 
 def _check(spec: FormatSpec, columns: Sequence[Column], side: str, position: Position | None) -> None:
-    abilities = FORMATS[spec.name]
-    listed = ", ".join(f"{quote(c.name)} {c.type}{' KEY' if side == 'Key' else ''}" for c in columns)
-    head = f"{side} format does not support schema: "
-    mend = f"Take another {side.upper()}_FORMAT."
-    if spec.name == "NONE" and columns:
-        raise SqlError(f"{head}The 'NONE' format can only be used when no columns are defined. Got: [{listed}].", mend=mend, position=position)
-    for column in columns:
-        for type_ in _types_in(column.type):
-            name = type(type_).__name__.upper() if isinstance(type_, Array | Map | Struct | Decimal) else str(type_)
-            if name in abilities.unsupported:
-                raise SqlError(f"{head}The '{spec.name}' format does not support type '{name}', column: {quote(column.name)}.", mend=mend,
-                               position=position)
-            if isinstance(type_, Map) and type_.key != STRING and abilities.map_keys:
-                raise SqlError(f"{head}{abilities.map_keys}, column: {quote(column.name)}.", mend="Cast the keys to STRING.", position=position)
-    if abilities.single and len(columns) > 1:
-        raise SqlError(f"{head}The '{spec.name}' format only supports a single field. Got: [{listed}].", mend=mend, position=position)
-    if spec.name == "AVRO":
-        _check_avro_names(columns, position)
-
-
-def _check_avro_names(columns: Sequence[Column], position: Position | None) -> None:
-    for column in columns:
-        for name in (column.name, *(f.name for t in _types_in(column.type) if isinstance(t, Struct) for f in t.fields)):
-            if not _AVRO_NAME.fullmatch(name):
-                where = "initial character" if not re.match(r"[A-Za-z_]", name) else "character in"
-                raise SqlError(f"Schema is not compatible with Avro: Illegal {where}: {name}.",
-                               mend="Avro's names are letters, digits and _, and start with no digit: rename it with AS.", position=position)
+    is_key = side == "Key"
+    wrap = spec.wrap_single if spec.wrap_single is not None else not is_key
+    options = formats.SerdeOptions(is_key, "", spec.schema_id, spec.full_schema_name, wrap, spec.delimiter or ",")
+    reason = formats.format_named(spec.name).reject([formats.Column(c.name, c.type) for c in columns], options)
+    if reason:
+        raise SqlError(f"{side} format does not support schema: {reason}.", mend=f"Take another {side.upper()}_FORMAT, or other columns.",
+                       position=position)
 
 
 def _types_in(type_: SqlType) -> Iterable[SqlType]:

@@ -9,6 +9,8 @@ from penstock.catalog.model import DataSource
 from penstock.errors import Position, SqlError
 from penstock.plan import expressions as ex
 from penstock.plan import steps
+from penstock.plan.coercion import coerce, common_number
+from penstock.plan.explanation import inputs
 from penstock.plan.formats import check_key, check_value, read_formats
 from penstock.plan.interfaces import CatalogView, SchemaLookup
 from penstock.plan.projection import check_persistent
@@ -20,6 +22,7 @@ from penstock.plan.select import Selected, plan_select
 from penstock.plan.sources import read_timestamp, with_wrapping
 from penstock.plan.steps import Column, Schema
 from penstock.sql import ast
+from penstock.sql.types import is_numeric, quote
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ def plan_create_as(statement: ast.CreateAsSelect, catalog: CatalogView, schemas:
     _check_pinned(w, schema, topic.name, (key_format, value_format), schemas)
     partitions = (topic.partitions or catalog.partitions(topic.name) or _number(defaults, "ksql.sink.partitions")
                   or catalog.partitions(first.topic) or 1)
-    topic = replace(topic, partitions=partitions, replicas=topic.replicas or _number(defaults, "ksql.sink.replicas"))
+    retention = topic.retention_ms if topic.retention_ms is not None else _window_retention(root)
+    topic = replace(topic, partitions=partitions, replicas=topic.replicas or _number(defaults, "ksql.sink.replicas"), retention_ms=retention)
     timestamp = read_timestamp(w, schema)
     window = selected.window
     source = DataSource(statement.name, statement.kind, topic.name, schema, key_format, value_format, timestamp, window,
@@ -102,11 +106,12 @@ def plan_insert_into(statement: ast.InsertInto, catalog: CatalogView, defaults: 
                        mend="Use CREATE TABLE ... AS SELECT.", position=statement.query.position)
     lenient = (setting(defaults, "ksql.new.query.planner.enabled") or "").lower() == "true"
     _, schema, root = _finish(selected, statement.target, statement.query, lenient=lenient)
-    if not _fits(schema, target.schema):
+    widened = _widened(root, target.schema)
+    if widened is None:
         raise SqlError(f"Incompatible schema between results and sink. Result schema is {columns_text(schema)}; "
                        f"Sink schema is {columns_text(target.schema)}.", mend="Select the sink's columns, in its order, with its types.",
                        position=statement.query.position)
-    return steps.Sink(target.schema, "STREAM", prune(root), target.name, target.topic, target.key_format, target.value_format,
+    return steps.Sink(target.schema, "STREAM", prune(widened), target.name, target.topic, target.key_format, target.value_format,
                       catalog.partitions(target.topic) or 1, target.timestamp, target.window)
 
 
@@ -121,9 +126,16 @@ def _check_target(target: DataSource, position: Position | None) -> None:
         raise SqlError(f"Cannot insert into {target.name} because it has header columns.", mend="Headers can be read only.", position=position)
 
 
-def _fits(result: Schema, sink: Schema) -> bool:
-    return [c.type for c in result.key] == [c.type for c in sink.key] and result.value == sink.value and [c.name for c in result.key] == [
-        c.name for c in sink.key]
+def _widened(root: steps.Select, sink: Schema) -> steps.Select | None:
+    """The result with its numbers widened to the sink's types; None where its columns are not the sink's, in its order."""
+    result = root.schema
+    if result.key != sink.key or [c.name for c in result.value] != [c.name for c in sink.value]:
+        return None
+    for column, wanted in zip(result.value, sink.value, strict=True):
+        numbers = is_numeric(column.type) and is_numeric(wanted.type)
+        if column.type != wanted.type and not (numbers and common_number(column.type, wanted.type) == wanted.type):
+            return None
+    return replace(root, schema=sink, value=tuple(coerce(e, c.type) for e, c in zip(root.value, sink.value, strict=True)))
 
 
 def _refuse_limit(query: ast.Select) -> None:
@@ -144,7 +156,7 @@ def _check_windowed_tables(selected: Selected, query: ast.Select) -> None:
                            mend="Read its topic as a stream, with WINDOW_TYPE in the WITH clause.", position=query.relation.position)
 
 
-def _finish(selected: Selected, target: str, query: ast.Select, *, lenient: bool) -> tuple[Selected, Schema, steps.Step]:
+def _finish(selected: Selected, target: str, query: ast.Select, *, lenient: bool) -> tuple[Selected, Schema, steps.Select]:
     """The SELECT list on top of the steps: the schema of the result, and the root. `lenient`: a key that is not selected is dropped."""
     position = query.items[0].position or query.position
     if lenient and selected.step.kind == "STREAM" and None in selected.projection.keys:
@@ -194,9 +206,14 @@ def _padded(columns: Sequence[Column], registered: Sequence[Column]) -> list[tup
 
 
 def _listed(columns: Sequence[Column]) -> str:
-    from penstock.sql.types import quote
-
     return ", ".join(f"{quote(c.name)} {c.type}" for c in columns)
+
+
+def _window_retention(step: steps.Step) -> int | None:
+    """The RETENTION of the query's own window, where it gives one: the topic of the result keeps its windows as long."""
+    if isinstance(step, steps.Aggregate) and step.window is not None:
+        return step.window.retention_ms
+    return next((found for below in inputs(step) if (found := _window_retention(below)) is not None), None)
 
 
 def _number(defaults: Mapping[str, str], name: str) -> int | None:

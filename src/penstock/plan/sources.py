@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from penstock import formats
 from penstock.catalog.model import DataSource
 from penstock.errors import Position, SqlError
-from penstock.plan.formats import FORMATS, check_key, check_value, read_formats
+from penstock.plan.formats import check_key, check_value, read_formats, wraps
 from penstock.plan.interfaces import CatalogView, SchemaLookup
 from penstock.plan.properties import With, duration_ms, identifier, setting
 from penstock.plan.scope import RESERVED, nearest
@@ -56,7 +57,7 @@ def with_wrapping(spec: FormatSpec, columns: Sequence[Column], defaults: Mapping
     if spec.wrap_single is not None or wanted is None or len(columns) != 1:
         return spec
     wrap = wanted.lower() == "true"
-    return replace(spec, wrap_single=wrap) if wrap in FORMATS[spec.name].wrapping else spec
+    return replace(spec, wrap_single=wrap) if wraps(spec.name, wrap) else spec
 
 
 # ---------------------------------------------------------------------------------------------- columns
@@ -111,17 +112,17 @@ def _check_header(definition: ast.ColumnDefinition, column: Column, earlier: Seq
         raise fail(f"Schema already contains a HEADER('{definition.header}') column.", "Leave one of them out.")
 
 
-def _inferred(statement: ast.CreateSource, w: With, topic: str, formats: tuple[FormatSpec, FormatSpec], declared: tuple[list[Column], list[Column]],
+def _inferred(statement: ast.CreateSource, w: With, topic: str, specs: tuple[FormatSpec, FormatSpec], declared: tuple[list[Column], list[Column]],
               headers: Sequence[HeaderColumn], schemas: SchemaLookup) -> tuple[list[Column], list[Column]]:
-    key_format, value_format = formats
+    key_format, value_format = specs
     key, value = declared
     header_names = {h.name for h in headers}
     for columns, spec, name in ((key, key_format, "KEY"), ([c for c in value if c.name not in header_names], value_format, "VALUE")):
         if columns and spec.schema_id is not None:
             raise w.error(f"Table elements and {name}_SCHEMA_ID cannot both exist for create statement.", "Leave one of them out.")
-    if not key and FORMATS[key_format.name].infers:
+    if not key and formats.format_named(key_format.name).has_schemas:
         key = list(schemas.columns(key_format, topic, True) or ())
-    if len(header_names) == len(value) and FORMATS[value_format.name].infers:
+    if len(header_names) == len(value) and formats.format_named(value_format.name).has_schemas:
         found = schemas.columns(value_format, topic, False)
         if found is None:
             what = f"the id {value_format.schema_id}" if value_format.schema_id is not None else f"the subject {topic}-value"
