@@ -1,1 +1,18 @@
-"""Penstock: an event-streaming database in one Python process."""
+"""Penstock: an event-streaming database in one Python process.
+
+>>> import penstock
+>>> with penstock.connect(":memory:") as db:
+...     _ = db.execute("CREATE STREAM readings (plant STRING KEY, moisture DOUBLE) WITH (kafka_topic='readings', value_format='JSON');")
+...     _ = db.insert("readings", [{"plant": "Crouton", "moisture": 12.5}, {"plant": "Ginny", "moisture": 61.0}])
+...     db.query("SELECT plant FROM readings WHERE moisture < 25;").fetchall()
+[('Crouton',)]
+"""
+
+from penstock.database import Database, connect
+from penstock.errors import ConfigError, ConnectorError, DataError, Error, SchemaError, SqlError, StorageError, TopicError
+from penstock.result import Query, Result, Row
+
+__all__ = [
+    "ConfigError", "ConnectorError", "DataError", "Database", "Error", "Query", "Result", "Row", "SchemaError", "SqlError", "StorageError",
+    "TopicError", "connect",
+]  # fmt: skip

@@ -60,8 +60,8 @@ _ALL = (
     Setting(
         "auto.offset.reset",
         "choice",
-        "latest",
-        "Where a new query starts to read its topics: at the records that come from now on, or at the earliest there are.",
+        "earliest",
+        "Where a new query starts to read its topics: at the earliest records there are, or at those that come from now on.",
         choices=("earliest", "latest"),
     ),
     Setting(
@@ -149,6 +149,15 @@ def find(name: str) -> Setting:
         mend = f"Did you mean '{near[0]}'?" if near else "SHOW PROPERTIES lists those that there are."
         raise ConfigError(f"There is no setting '{name}'.", mend=mend)
     return setting
+
+
+def known(name: str) -> bool:
+    """Whether there is a setting of this name."""
+    try:
+        find(name)
+    except ConfigError:
+        return False
+    return True
 
 
 def checked(properties: Mapping[str, object]) -> dict[str, str]:

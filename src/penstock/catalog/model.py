@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal as OneOf
 
 from penstock.plan.steps import FormatSpec, HeaderColumn, Kind, Schema, Sink, TimestampSpec, WindowedKey
+from penstock.sql.types import SqlType
 
 
 @dataclass(frozen=True)
@@ -35,3 +36,21 @@ class PersistentQuery:
     plan: Sink
     properties: dict[str, str] = field(default_factory=dict)
     state: OneOf["RUNNING", "PAUSED"] = "RUNNING"
+
+
+@dataclass(frozen=True)
+class CustomType:
+    """CREATE TYPE name AS type."""
+
+    name: str
+    type: SqlType
+
+
+@dataclass(frozen=True)
+class Connector:
+    """CREATE SOURCE|SINK CONNECTOR: its options as they were written, secrets unresolved."""
+
+    name: str
+    kind: OneOf["SOURCE", "SINK"]
+    options: dict[str, str]
+    paused: bool = False

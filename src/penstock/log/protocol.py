@@ -160,6 +160,10 @@ class Log(Protocol):
         """Forget what the group committed; nothing happens where it is unknown."""
         ...
 
+    def delete_states(self, prefix: str) -> None:
+        """Remove the state stores whose names begin with `prefix`."""
+        ...
+
     def begin(self) -> AbstractContextManager[Transaction]:
         """A write transaction: committed durably when the block ends, undone where it raises."""
         ...

@@ -40,6 +40,8 @@ def _out(value: Any) -> Any:
         return {"": name, **{f.name: _out(getattr(value, f.name)) for f in fields(value)}}
     if isinstance(value, tuple):
         return [_out(v) for v in value]
+    if isinstance(value, dict):
+        return {"": "dict", "items": [[key, _out(item)] for key, item in value.items()]}
     if isinstance(value, float):
         return {"": "float", "value": value.hex()}
     tag = _SCALARS.get(type(value))
@@ -61,6 +63,8 @@ def _in(held: Any) -> Any:
     if not isinstance(held, dict):
         return held
     tag = held[""]
+    if tag == "dict":
+        return {key: _in(item) for key, item in held["items"]}
     if tag in _READ:
         return _READ[tag](held["value"])
     return _classes()[tag](**{name: _in(value) for name, value in held.items() if name})

@@ -12,7 +12,7 @@ from penstock.log.embedded import groups, partitions, topics
 from penstock.log.embedded.appending import Appender
 from penstock.log.embedded.cleaning import Cleaner
 from penstock.log.embedded.environment import Environment, View
-from penstock.log.embedded.state import open_store
+from penstock.log.embedded.state import delete_stores, open_store
 from penstock.log.protocol import Append, Log, Snapshot, StateStore, TopicConfig, TopicInfo, Transaction
 from penstock.log.records import conform
 
@@ -122,6 +122,10 @@ class EmbeddedLog(Log):
     def groups(self) -> list[str]:
         with self._reading() as view:
             return groups.every_group(view)
+
+    def delete_states(self, prefix: str) -> None:
+        with self._writing() as view:
+            delete_stores(view, prefix)
 
     def delete_group(self, group: str) -> None:
         with self._writing() as view:

@@ -118,6 +118,12 @@ class LmdbStateStore(StateStore):
             raise StorageError("A snapshot's state is for reading.", mend="Write in a transaction.")
 
 
+def delete_stores(view: View, prefix: str) -> None:
+    """Remove every store whose name begins with `prefix`."""
+    for key, _ in list(view.items(STORE + prefix.encode())):
+        open_store(view, key[len(STORE) :].decode(), writable=True).clear()
+
+
 def _after(prefix: bytes) -> bytes:
     """The first key beyond all that begin with the four bytes `prefix`."""
     return (int.from_bytes(prefix, "big") + 1).to_bytes(4, "big")

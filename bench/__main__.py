@@ -1,0 +1,65 @@
+"""Measure the queries beside DuckDB, each in a process of its own, one thread each: `python -m bench [--events N] [--only Q1,Q2]`.
+
+For each query the events go into topics first. Then Penstock runs the streaming query from the log to committed output in a folder on disk,
+and DuckDB a batch query over the same events from memory; the answers must be equal. Writes bench/results.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results.json"
+THREADS = dict.fromkeys(("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "ARROW_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+def child(*arguments: str) -> dict[str, Any]:
+    """Run a part of the benchmark by itself; its last line is its result."""
+    command = [sys.executable, "-m", *arguments]
+    done = subprocess.run(command, env=os.environ | THREADS, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(arguments)} failed (exit {done.returncode}).")
+    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
+
+
+def main() -> None:
+    from bench.queries import BENCHES
+
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=2_000_000)
+    parser.add_argument("--only", default=",".join([*BENCHES, "latency", "idle"]), help="names, with commas between them")
+    options = parser.parse_args()
+    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results["events"] = options.events
+    wanted = options.only.split(",")
+    print(f"{'query':6} {'Penstock':>12} {'DuckDB':>12} {'ratio':>7} {'at least':>9} {'peak MB':>8}")
+    for name in wanted:
+        if name in BENCHES:
+            result = results[name] = child("bench.one", name, str(options.events))
+            print(
+                f"{name:6} {result['events_per_s']:>10,.0f}/s {result['duckdb_events_per_s']:>10,.0f}/s {result['ratio']:>7.3f} "
+                f"{BENCHES[name].at_least:>9} {result['peak_mb']:>8,.0f}",
+                flush=True,
+            )
+        elif name == "latency":
+            results["latency_ms"] = child("bench.latency")
+            print(f"latency of an event through two queries, ms: {results['latency_ms']}", flush=True)
+        elif name == "idle":
+            results["idle"] = child("bench.idle")
+            print(f"an idle process: {results['idle']}", flush=True)
+        else:
+            sys.exit(f"There is no benchmark {name}: there are {', '.join(BENCHES)}, latency, idle.")
+    if {"Q3", "Q3s"} <= results.keys():
+        results["Q3_cost_1M_to_10k_keys"] = round(results["Q3s"]["events_per_s"] / results["Q3"]["events_per_s"], 2)
+        print(f"Q3: an event with 1,000,000 keys costs {results['Q3_cost_1M_to_10k_keys']} times one with 10,000")
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

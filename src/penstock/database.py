@@ -1,0 +1,213 @@
+"""A database: one folder (or memory), its topics, sources and running queries, and the SQL that works on them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from penstock import settings
+from penstock.errors import Error
+from penstock.result import Query, Result
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow as pa
+
+    from penstock.connect.runtime import ConnectRuntime
+    from penstock.engine.evaluate import Evaluator
+    from penstock.sql import ast
+
+
+class Database:
+    """An open database; made by `penstock.connect`. Thread-safe; use it as a context manager or call `close`.
+
+    Persistent queries run in background threads of the process that has the folder open for writing.
+    """
+
+    def __init__(
+        self,
+        path: str | Path = ":memory:",
+        *,
+        functions: str | Path | None = None,
+        properties: Mapping[str, str] | None = None,
+        read_only: bool = False,
+        threads: bool = True,
+    ) -> None:
+        from penstock.catalog.store import Catalog
+        from penstock.engine.runtime import Runtime
+        from penstock.log import open_log
+        from penstock.registry.embedded import EmbeddedRegistry
+        from penstock.registry.store import TopicStore
+
+        self.path = str(path)
+        self.read_only = read_only
+        self.log = open_log(None if self.path == ":memory:" else Path(path), read_only=read_only)
+        try:
+            self.schemas = EmbeddedRegistry(TopicStore(self.log))
+            self.catalog = Catalog(self.log)
+            self.properties = settings.checked(properties or {})
+            self.variables: dict[str, str] = {}
+            self.runtime = Runtime(self.log, threads=threads)
+            self._connect: ConnectRuntime | None = None
+            self._lock = threading.RLock()
+            self._evaluator: Evaluator | None = None
+            if functions is not None:
+                self.load_functions(functions)
+            if not read_only:
+                self._restart()
+        except BaseException:
+            self.log.close()
+            raise
+
+    def _restart(self) -> None:
+        """Bring up what was running when the folder was last closed."""
+        from penstock.statements import connectors, queries
+
+        self._connect = connectors.open_runtime(self)
+        queries.ensure_processing_log(self)
+        for query in self.catalog.queries():
+            queries.launch(self, query)
+        for connector in self.catalog.connectors():
+            self._connect.start(connector.kind, connector.name, connector.options, paused=connector.paused)
+
+    # ------------------------------------------------------------------------------------------ SQL
+
+    def execute(self, sql: str) -> list[Result]:
+        """Run statements, separated by semicolons; one result each. Stops at the first that fails, raising `penstock.Error`.
+
+        >>> import penstock
+        >>> with penstock.connect(":memory:") as db:
+        ...     _ = db.execute("CREATE STREAM s (id STRING KEY, n INT) WITH (kafka_topic='s', value_format='JSON', partitions=1);")
+        ...     _ = db.execute("INSERT INTO s (id, n) VALUES ('a', 1);")
+        ...     db.execute("SELECT id, n FROM s;")[0].rows
+        [('a', 1)]
+        """
+        return list(self.execute_each(sql))
+
+    def execute_each(self, sql: str) -> Iterator[Result]:
+        """Like `execute`, each result as it is there."""
+        from penstock.statements import run
+
+        for statement in self.statements(sql):
+            with self._lock:
+                yield run(self, statement)
+
+    def statements(self, sql: str) -> Iterator[ast.Statement]:
+        """The statements of a text, with the session's variables in place. Raises SqlError at the first mistake, before anything runs."""
+        from penstock.sql.parser import parse
+
+        yield from parse(sql, self.variables)
+
+    def query(self, sql: str, *, timeout: float | None = None) -> Query:
+        """Run one SELECT: a pull query, or with EMIT a push query, which ends after `timeout` seconds without a row.
+
+        >>> import penstock
+        >>> with penstock.connect(":memory:") as db:
+        ...     _ = db.execute("CREATE STREAM s (n INT) WITH (kafka_topic='s', value_format='JSON', partitions=1);")
+        ...     _ = db.insert("s", [{"n": 1}, {"n": 2}])
+        ...     [row["N"] for row in db.query("SELECT n FROM s WHERE n > 1 EMIT CHANGES LIMIT 1;")]
+        [2]
+        """
+        from penstock.statements.select import select
+
+        statements = list(self.statements(sql))
+        if len(statements) != 1:
+            raise Error(f"query() takes one SELECT, but there are {len(statements)} statements.", mend="Use execute().")
+        with self._lock:
+            return select(self, statements[0], timeout=timeout)
+
+    def run_script(self, path: str | Path) -> list[Result]:
+        """Run the statements of a file."""
+        try:
+            text = Path(path).read_text()
+        except OSError as error:
+            raise Error(f"{path} cannot be read: {error.strerror}.") from error
+        return self.execute(text)
+
+    # ------------------------------------------------------------------------------------------ data
+
+    def insert(
+        self,
+        source: str,
+        rows: Sequence[Mapping[str, Any]] | pa.Table | pa.RecordBatch | polars.DataFrame | pandas.DataFrame,
+        *,
+        timestamp: str | None = None,
+    ) -> int:
+        """Append rows to a stream or table by column name; durable when it returns. The number of rows.
+
+        Columns that are missing are NULL. A field ROWTIME, or the one named by `timestamp`, is the record's time (ms, or a datetime);
+        else it is now. A row of a table whose value columns are all missing is a tombstone.
+
+        >>> import penstock
+        >>> with penstock.connect(":memory:") as db:
+        ...     _ = db.execute("CREATE STREAM s (id STRING KEY, n INT) WITH (kafka_topic='s', value_format='JSON', partitions=1);")
+        ...     db.insert("s", [{"id": "a", "n": 1}, {"id": "b", "n": 2}])
+        2
+        """
+        from penstock.statements.insert import insert_rows
+
+        return insert_rows(self, source, rows, timestamp)
+
+    # ------------------------------------------------------------------------------------------ life
+
+    @contextmanager
+    def evaluator(self) -> Iterator[Evaluator]:
+        """A connection to evaluate expressions with, for the length of a statement."""
+        from penstock.engine.evaluate import Evaluator
+
+        with self._lock:
+            if self._evaluator is None:
+                self._evaluator = Evaluator()
+            try:
+                yield self._evaluator
+            finally:
+                self._evaluator.release()
+
+    def load_functions(self, path: str | Path) -> None:
+        """Run a Python file that defines functions with `@penstock.udf` and its like."""
+        import runpy
+
+        runpy.run_path(str(path))
+
+    @property
+    def connectors(self) -> ConnectRuntime:
+        """The connector runtime. Raises Error where the folder is open for reading only: connectors run in the process that writes."""
+        if self._connect is None:
+            raise Error(f"{self.path} is open for reading only: connectors run in the process that writes.")
+        return self._connect
+
+    def wait_idle(self, timeout: float | None = None) -> bool:
+        """Wait until the queries have processed all that is there. False where `timeout` (s) ran out first."""
+        return self.runtime.wait_idle(timeout)
+
+    def close(self) -> None:
+        """Stop the queries after their present cycle and close the folder. Closing twice is no error."""
+        if self._connect is not None:
+            self._connect.close()
+        self.runtime.close()
+        self.log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def connect(
+    path: str | Path = ":memory:",
+    *,
+    functions: str | Path | None = None,
+    properties: Mapping[str, str] | None = None,
+    read_only: bool = False,
+) -> Database:
+    """Open the database in a folder, making it where there is none; ":memory:" is one that is gone when closed.
+
+    `properties` are settings as SET takes them; `functions` is a Python file with functions for SQL; with `read_only` the folder may be in
+    use by a process that writes. Raises `penstock.Error` where the folder is in use by another writer, or is not a database's.
+    """
+    return Database(path, functions=functions, properties=properties, read_only=read_only)

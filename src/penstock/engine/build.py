@@ -1,0 +1,99 @@
+"""A plan made into operators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import count
+
+from penstock.engine.operators.aggregate import Aggregate
+from penstock.engine.operators.contract import Operator
+from penstock.engine.operators.sink import Sink
+from penstock.engine.operators.source import Source
+from penstock.engine.operators.stateless import Filter, FlatMap, Rekey, Select
+from penstock.engine.operators.stream_table_join import StreamTableJoin
+from penstock.errors import Error
+from penstock.plan import steps
+from penstock.registry.model import SchemaRegistry
+
+
+@dataclass
+class Built:
+    """A query's operators: the root, and the sources in the order in which they are named in the plan."""
+
+    root: Operator
+    sources: list[Source]
+
+
+@dataclass
+class Builder:
+    """Builds operators. A stateful one is named by its place in the plan, so that a restarted query finds its state again."""
+
+    schemas: SchemaRegistry
+    sources: list[Source] = field(default_factory=list)
+    _numbers: count[int] = field(default_factory=count)
+
+    def build(self, step: steps.Step, *, old: bool = False) -> Operator:
+        """The operator of a step. `old`: whoever reads it needs a table's row before each change, too."""
+        name = f"{next(self._numbers)}-{type(step).__name__.lower()}"
+        match step:
+            case steps.Source():
+                source = Source(step, name, self.schemas, old=old)
+                self.sources.append(source)
+                return source
+            case steps.Filter() | steps.Rekey():
+                return self.stateless(step, self.build(step.input, old=step.kind == "TABLE"))
+            case steps.Select() | steps.FlatMap():
+                return self.stateless(step, self.build(step.input, old=old))
+            case steps.Suppress(input=steps.Aggregate() as aggregate):
+                return self.aggregate(aggregate, name, old=old, final=True)
+            case steps.Aggregate():
+                return self.aggregate(step, name, old=old, final=False)
+            case steps.StreamTableJoin():
+                return StreamTableJoin(step, self.build(step.left), self.build(step.right), name)
+            case steps.Sink():
+                materialise = step.kind == "TABLE" and backing(step) is None
+                return Sink(step, self.build(step.input), self.schemas, materialise=materialise)
+        raise Error(f"Queries with a {type(step).__name__} are not supported yet.")
+
+    @staticmethod
+    def stateless(step: steps.Filter | steps.Select | steps.FlatMap | steps.Rekey, source: Operator) -> Operator:
+        """The operator of a step that keeps no state."""
+        match step:
+            case steps.Filter():
+                return Filter(step, source)
+            case steps.Select():
+                return Select(step, source)
+            case steps.FlatMap():
+                return FlatMap(step, source)
+            case steps.Rekey():
+                return Rekey(step, source)
+
+    def aggregate(self, step: steps.Aggregate, name: str, *, old: bool, final: bool) -> Operator:
+        return Aggregate(step, self.build(step.input), name, old=old, final=final)
+
+
+def build(plan: steps.Step, schemas: SchemaRegistry) -> Built:
+    """The operators of a whole plan."""
+    builder = Builder(schemas)
+    return Built(builder.build(plan), builder.sources)
+
+
+@dataclass(frozen=True)
+class Backing:
+    """The aggregate whose stored groups are a table's rows: the step, the name of its state, and the selects and filters above it, last first."""
+
+    aggregate: steps.Aggregate
+    name: str
+    above: tuple[steps.Select | steps.Filter, ...]
+
+
+def backing(sink: steps.Sink) -> Backing | None:
+    """What backs a table, where only selects and filters stand between its sink and an aggregate. A pull query then reads the groups, and
+    nothing need be stored twice. The name follows the numbering of `Builder`: the sink is 0."""
+    step, above = sink.input, []
+    while isinstance(step, steps.Select | steps.Filter):
+        above.append(step)
+        step = step.input
+    if not isinstance(step, steps.Aggregate) or (step.window and step.window.kind == "SESSION"):
+        return None
+    return Backing(step, f"{len(above) + 1}-aggregate", tuple(above))

@@ -1,0 +1,112 @@
+"""Running SQL over Arrow tables: one DuckDB connection of one thread for each query.
+
+A fast pass evaluates expressions as they are. Where a row makes DuckDB raise, the batch is done again in a careful pass, which wraps each expression
+in TRY so that the bad row alone becomes NULL, and says which rows those were and why.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from penstock.errors import DataError, Position
+from penstock.functions.definition import PythonFunction
+from penstock.functions.duckdb import register
+
+REASONS_MAX = 20
+"""How many rows of one expression and batch are asked for their own reason; the others share the first one's."""
+
+
+class EvaluationError(Exception):
+    """Some row of a batch cannot be evaluated: take the careful pass."""
+
+
+class Evaluator:
+    """A DuckDB connection with what a query's expressions need. Belongs to one thread at a time."""
+
+    _instance: duckdb.DuckDBPyConnection | None = None
+    _lock = threading.Lock()
+    _registered: set[str] = set()  # noqa: RUF012 - functions live in the shared instance's catalog
+
+    def __init__(self) -> None:
+        with Evaluator._lock:
+            if Evaluator._instance is None:
+                Evaluator._instance = duckdb.connect(":memory:", config={"threads": 1})
+                Evaluator._instance.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
+            self.connection = Evaluator._instance.cursor()
+        self._bound: list[str] = []
+        self._count = 0
+
+    def need(self, functions: Iterable[PythonFunction]) -> None:
+        """Register Python functions, each once."""
+        for function in functions:
+            if function.name not in Evaluator._registered:
+                with Evaluator._lock:
+                    if function.name not in Evaluator._registered:
+                        register(self.connection, function)
+                        Evaluator._registered.add(function.name)
+
+    def bind(self, table: pa.Table | pa.RecordBatch) -> str:
+        """Make a table readable in SQL until `release`; return its name."""
+        if isinstance(table, pa.RecordBatch):
+            table = pa.Table.from_batches([table])
+        self._count += 1
+        name = f"b{self._count}"
+        self.connection.register(name, table)
+        self._bound.append(name)
+        return name
+
+    def release(self) -> None:
+        for name in self._bound:
+            self.connection.unregister(name)
+        self._bound.clear()
+        self._count = 0
+
+    def table(self, sql: str) -> pa.Table:
+        """Run a query; raise EvaluationError where a row's value makes it fail."""
+        try:
+            return self.connection.sql(sql).to_arrow_table()
+        except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
+            raise EvaluationError(reason_of(error)) from error
+
+    def once(self, sql: str, position: Position | None = None) -> pa.Table:
+        """Run a query over constants alone; a value that cannot be computed is the user's error."""
+        try:
+            return self.table(sql)
+        except EvaluationError as error:
+            raise DataError(f"A value cannot be computed: {error}", position=position) from error
+
+    def row_errors(self, table: str, rows: list[int], sql: str) -> list[str]:
+        """Why an expression failed in these rows of a bound table whose column `_row` numbers them; one reason a row."""
+        reasons: list[str] = []
+        for row in rows[:REASONS_MAX]:
+            try:
+                self.connection.sql(f"SELECT {sql} FROM {table} WHERE _row = {row}").fetchall()
+                reasons.append("could not be evaluated")
+            except duckdb.Error as error:
+                reasons.append(reason_of(error))
+        return reasons + reasons[:1] * (len(rows) - len(reasons))
+
+    def close(self) -> None:
+        self.release()
+        self.connection.close()
+
+
+def reason_of(error: duckdb.Error) -> str:
+    """DuckDB's message without its own framing."""
+    message = str(error).split("\n")[0]
+    for marker in ("Python exception occurred while executing the UDF: ", "Error: "):
+        if marker in message:
+            message = message.split(marker, 1)[1]
+    return message
+
+
+def one_chunk(column: pa.ChunkedArray | pa.Array) -> Any:
+    """A table's column as one plain array."""
+    if isinstance(column, pa.ChunkedArray):
+        return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    return column

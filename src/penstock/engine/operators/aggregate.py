@@ -1,0 +1,356 @@
+"""GROUP BY: partial aggregates of a batch, merged with the stored state of the keys that the batch touches.
+
+A batch's rows become one partial row a key (and window), or in every-change mode one running partial a record. Those rows meet the stored
+state, looked up once a key, in one SQL query that yields the new state and the results. Windows lead the state's keys, so that the ones that
+close or expire lie next to each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from penstock import functions
+from penstock.engine.evaluate import one_chunk
+from penstock.engine.operators.contract import Operator
+from penstock.engine.rows import RowCodec, pack_keys
+from penstock.engine.sql import Compiler, argument_of
+from penstock.engine.stage import Cycle, Stage
+from penstock.engine.state import Numbers, Rows, big_endian, bounded
+from penstock.functions.definition import ResolvedAggregate
+from penstock.functions.duckdb import duckdb_type
+from penstock.plan import expressions as ex
+from penstock.plan import steps
+from penstock.sql.types import BIGINT, INTEGER, SqlType
+
+DAY_MS = 24 * 3600 * 1000
+LONGEST_AGO = -(1 << 62)
+
+
+def resolve(call: ex.AggregateCall) -> ResolvedAggregate:
+    return functions.resolve_aggregate(call.name, [argument_of(a) for a in call.arguments])
+
+
+def grace_of(window: steps.Window) -> int:
+    """The grace period, ms. Where none is given ksqlDB keeps a window open for a day after its start."""
+    return max(DAY_MS - window.size_ms, 0) if window.grace_ms is None else window.grace_ms
+
+
+def retention_of(window: steps.Window) -> int:
+    return max(window.retention_ms if window.retention_ms is not None else DAY_MS, window.size_ms + grace_of(window))
+
+
+@dataclass
+class Grouping:
+    """The SQL of a set of aggregates: their partials, merges and results, over numbered state columns."""
+
+    step: steps.Aggregate
+    calls: list[ResolvedAggregate] = field(init=False)
+    keys: tuple[SqlType, ...] = field(init=False)
+    carried: tuple[SqlType, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.calls = [resolve(call) for call in self.step.aggregates]
+        schema = self.step.schema
+        self.keys = tuple(c.type for c in schema.key)
+        self.carried = tuple(c.type for c in schema.value[: len(self.step.carried)])
+        self.state = tuple(t for call in self.calls for t in call.state)
+        # a stored row: the key's columns, the carried ones, the aggregates' state, timestamp and partition
+        self.codec = RowCodec([*self.keys, *self.carried, *self.state, BIGINT, INTEGER])
+
+    def partials(self, compiler: Compiler, over: str) -> list[str]:
+        sqls, number = [], 0
+        for call, resolved in zip(self.step.aggregates, self.calls, strict=True):
+            arguments = [compiler(a) for a in call.arguments]
+            for part, type_ in zip(resolved.partial(arguments, "_o"), resolved.state, strict=True):
+                sqls.append(f"CAST({part}{over} AS {duckdb_type(type_)}) AS s{number}")
+                number += 1
+        return sqls
+
+    def merges(self) -> list[str]:
+        """New state columns `m0`... out of the stored `h0`... and the partial `s0`..."""
+        sqls, number = [], 0
+        for resolved in self.calls:
+            span = range(number, number + len(resolved.state))
+            merged = resolved.merge([f"h{i}" for i in span], [f"s{i}" for i in span])
+            sqls += [f"CAST({sql} AS {duckdb_type(t)}) AS m{i}" for i, sql, t in zip(span, merged, resolved.state, strict=True)]
+            number += len(resolved.state)
+        return sqls
+
+    def results(self, prefix: str) -> list[str]:
+        """The aggregates' values, out of state columns of the given prefix."""
+        sqls, number = [], 0
+        for call, resolved in zip(self.step.aggregates, self.calls, strict=True):
+            span = range(number, number + len(resolved.state))
+            sqls.append(f"CAST({resolved.result([f'{prefix}{i}' for i in span])} AS {duckdb_type(call.type)})")
+            number += len(resolved.state)
+        return sqls
+
+    @property
+    def needs(self) -> list[Any]:
+        return [need for call in self.calls for need in call.needs]
+
+
+@dataclass
+class Aggregate:
+    """Aggregation over a stream: without a window, or with tumbling or hopping ones. With `final`, only closed windows are emitted."""
+
+    step: steps.Aggregate
+    input: Operator
+    name: str
+    old: bool = False
+    final: bool = False
+
+    def __post_init__(self) -> None:
+        self.grouping = Grouping(self.step)
+
+    # ------------------------------------------------------------------------------------------ the batch's part
+
+    def run(self, cycle: Cycle) -> Stage:
+        stage = self.input.run(cycle)
+        if stage.empty:
+            return self.nothing(stage)
+        times = Numbers(cycle.state(f"{self.name}/times"))
+        if self.step.window:
+            stage = self.on_time(cycle, stage, times)
+        batch = cycle.table(self.batch_sql(cycle, stage))
+        if batch.num_rows == 0:
+            return self.nothing(stage)
+        changes = self.merge(cycle, batch)
+        if not self.step.window:
+            return self.emit(cycle, changes)
+        reached = self.advance(times, changes)
+        closed = self.close(cycle, times, reached) if self.final else None
+        self.expire(cycle, times, reached)
+        return self.emit(cycle, changes if closed is None else closed)
+
+    def batch_sql(self, cycle: Cycle, stage: Stage) -> str:
+        """SQL of the partial rows: columns c (key, carried), s (partial state), meta."""
+        compiler = Compiler(stage.columns)
+        columns = [compiler.columns[c.name] for c in stage.schema.key] + [compiler.columns[name] for name in self.step.carried]
+        named = [f"{sql} AS c{i}" for i, sql in enumerate(columns)]
+        keys = [compiler.columns[c.name] for c in stage.schema.key]
+        source = self.windows(stage)
+        group = ["_p", "_ws", *keys] if self.step.window else keys or ["1"]
+        if cycle.every_change:
+            over = f" OVER (PARTITION BY {', '.join(group)} ORDER BY _o ROWS UNBOUNDED PRECEDING)"
+            partials = self.grouping.partials(compiler, over)
+            meta = [f"max(_t){over} AS _t", "_p", "_o", "_g", *(["_ws"] if self.step.window else [])]
+            sql = f"SELECT {', '.join([*named, *partials, *meta])} FROM {source} WHERE _present ORDER BY _o"
+            if self.step.window:
+                sql += ", _ws"
+        else:
+            keyed = len(stage.schema.key)
+            named = [n if i < keyed else f"any_value({columns[i]}) AS c{i}" for i, n in enumerate(named)]
+            partials = self.grouping.partials(compiler, "")
+            meta = ["max(_t) AS _t", "_p" if self.step.window else "any_value(_p) AS _p", "max(_o) AS _o", "max(_g) AS _g"]
+            meta += ["_ws"] if self.step.window else []
+            sql = (
+                f"SELECT {', '.join([*named, *partials, *meta])} FROM {source} WHERE _present "
+                f"GROUP BY {', '.join(group)} ORDER BY {', '.join(group)}"
+            )
+        cycle.need([*compiler.needs.values(), *self.grouping.needs])
+        return sql
+
+    def windows(self, stage: Stage) -> str:
+        """The input with a row for each window that holds it."""
+        window = self.step.window
+        if window is None:
+            return f"({stage.sql})"
+        if window.kind == "TUMBLING":
+            rows = f"SELECT *, _t - _t % {window.size_ms} AS _ws FROM ({stage.sql})"
+        else:
+            assert window.advance_ms
+            first = f"greatest(_t - {window.size_ms - window.advance_ms}, 0) // {window.advance_ms} * {window.advance_ms}"
+            rows = f"SELECT *, unnest(range({first}, _t + 1, {window.advance_ms})) AS _ws FROM ({stage.sql})"
+        late = f" WHERE _ws + {window.size_ms + grace_of(window)} > _newest" if stage.disorder_ms is None else ""
+        return f"(SELECT * FROM ({rows}){late})"
+
+    # ------------------------------------------------------------------------------------------ lateness
+
+    def on_time(self, cycle: Cycle, stage: Stage, times: Numbers) -> Stage:
+        """Make sure that records late for their window are left out.
+
+        Where no row is behind the newest by more than the grace period, none can be late. Otherwise each row gets `_newest`, the stream
+        time at its turn, and `windows` judges by it.
+        """
+        assert self.step.window
+        reached = max((value for name, value in times.items() if name.startswith("time/")), default=LONGEST_AGO)
+        grace = grace_of(self.step.window)
+        if stage.disorder_ms is not None and max(stage.disorder_ms, reached - stage.oldest_ms) <= grace:
+            return stage
+        table = cycle.table(f"SELECT * FROM ({stage.sql}) WHERE _present ORDER BY _o")
+        time, partition = (one_chunk(table[c]).to_numpy(zero_copy_only=False) for c in ("_t", "_p"))
+        newest = np.empty(len(time), np.int64)
+        for p in np.unique(partition).tolist():
+            rows = partition == p
+            running = np.maximum.accumulate(time[rows]) if rows.any() else time[rows]
+            newest[rows] = np.maximum(running, times.get(f"time/{p}", LONGEST_AGO))
+        table = table.append_column("_newest", pa.array(newest))
+        return replace(stage, sql=f"SELECT * FROM {cycle.bind(table)}", disorder_ms=None)
+
+    def advance(self, times: Numbers, changes: pa.Table) -> dict[int, int]:
+        """Move stream time on; return it by partition."""
+        time, partition = (one_chunk(changes[c]).to_numpy(zero_copy_only=False) for c in ("_st", "_p"))
+        reached = {}
+        for p in np.unique(partition).tolist():
+            reached[p] = max(int(time[partition == p].max()), times.get(f"time/{p}", LONGEST_AGO))
+            times.put(f"time/{p}", reached[p])
+        return reached
+
+    # ------------------------------------------------------------------------------------------ the state's part
+
+    def store(self, cycle: Cycle) -> Rows:
+        return Rows(cycle.state(f"{self.name}/groups"), self.grouping.codec)
+
+    def state_keys(self, batch: pa.Table, key_columns: Sequence[pa.Array]) -> list[bytes]:
+        packed = pack_keys(key_columns, self.grouping.keys) if key_columns else [b""] * batch.num_rows
+        if self.step.window is None:
+            return list(map(bounded, packed))
+        starts, partition = (one_chunk(batch[c]).to_numpy(zero_copy_only=False) for c in ("_ws", "_p"))
+        prefixes = {pair: window_prefix(*pair) for pair in set(zip(partition.tolist(), starts.tolist(), strict=True))}
+        pairs = zip(partition.tolist(), starts.tolist(), strict=True)
+        return [bounded(prefixes[pair] + key) for pair, key in zip(pairs, packed, strict=True)]
+
+    def merge(self, cycle: Cycle, batch: pa.Table) -> pa.Table:
+        """Join the partial rows with the stored state, store the new one, and return rows with results:
+        columns c (key, carried, aggregates), r (results before), had, meta; `_st` is the newest record's own time."""
+        grouping = self.grouping
+        width = len(grouping.keys) + len(grouping.carried)
+        key_columns = cycle.arrays(batch, [f"c{i}" for i in range(len(grouping.keys))], grouping.keys)
+        keys = self.state_keys(batch, key_columns)
+        last: npt.NDArray[np.int64] | None = None
+        places: npt.NDArray[np.int64] | None = None
+        lookup = keys
+        if cycle.every_change:
+            lookup = sorted(set(keys))
+            number = {key: i for i, key in enumerate(lookup)}
+            places = np.fromiter((number[key] for key in keys), np.int64, len(keys))
+            last = np.empty(len(lookup), np.int64)
+            last[places] = np.arange(len(keys))
+        store = self.store(cycle)
+        had, stored = store.lookup(lookup)
+        held = dict(zip([f"h{i}" for i in range(len(grouping.state))], stored[width:-2], strict=True))
+        held |= {"_ht": stored[-2], "_had": pa.array(had)}
+        if places is not None:
+            held = {name: column.take(pa.array(places)) for name, column in held.items()}
+        table = pa.table(dict(zip(batch.column_names, batch.columns, strict=True)) | held)
+        merged = cycle.table(self.merge_sql(cycle, cycle.bind(table), width))
+        names = [f"c{i}" for i in range(width)] + [f"m{i}" for i in range(len(grouping.state))] + ["_t", "_p"]
+        columns = cycle.arrays(merged, names, grouping.codec.types)
+        if last is not None:
+            columns = [column.take(pa.array(last)) for column in columns]
+        store.put(lookup, columns)
+        return merged
+
+    def merge_sql(self, cycle: Cycle, table: str, width: int) -> str:
+        grouping = self.grouping
+        base = [f"c{i}" for i in range(width)]
+        results = [f"{sql} AS c{width + i}" for i, sql in enumerate(grouping.results("m"))]
+        before: list[str] = []
+        if self.old:
+            before = [f"{sql} AS r{i}" for i, sql in enumerate(grouping.results("b"))]
+        meta = ["_t", "_st", "_p", "_o", "_g", "_had", *(["_ws"] if self.step.window else [])]
+        state = [f"m{i}" for i in range(len(grouping.state))]
+        # in every-change mode the row before a record's is its key's previous one in this batch, else the stored one
+        group = ", ".join([*(["_ws", "_p"] if self.step.window else []), *[f"c{i}" for i in range(len(grouping.keys))]]) or "1"
+        chain = f"OVER (PARTITION BY {group} ORDER BY _o)"
+        if self.old and cycle.every_change:
+            previous = [f"CASE WHEN lag(_o) {chain} IS NULL THEN h{i} ELSE lag(m{i}) {chain} END AS b{i}" for i in range(len(state))]
+            previous.append(f"(_had OR lag(_o) {chain} IS NOT NULL) AS _had2")
+        else:
+            previous = [f"h{i} AS b{i}" for i in range(len(state))] + ["_had AS _had2"]
+        held = [f"h{i}" for i in range(len(state))]
+        # DuckDB runs as many threads as it is given, one; so the order of `table` is that of the result
+        return (
+            f"SELECT {', '.join([*base, *results, *before, *state, *[m if m != '_had' else '_had2 AS _had' for m in meta]])} FROM ("
+            f"SELECT *, {', '.join(previous)} FROM ("
+            f"SELECT {', '.join([*base, *held, *grouping.merges(), '_t AS _st', 'greatest(_t, coalesce(_ht, _t)) AS _t'])}, "
+            f"{', '.join(m for m in meta if m not in ('_t', '_st'))} FROM {table}))"
+            + (" ORDER BY _o" + (", _ws" if self.step.window else "") if cycle.every_change else "")
+        )
+
+    # ------------------------------------------------------------------------------------------ closing and expiring windows
+
+    def close(self, cycle: Cycle, times: Numbers, reached: dict[int, int]) -> pa.Table:
+        """The final rows of the windows whose end and grace period stream time has now passed."""
+        window = self.step.window
+        assert window
+        keys: list[bytes] = []
+        parts: list[list[pa.Array]] = []
+        starts: list[int] = []
+        for p, time in reached.items():
+            limit = time - grace_of(window) - window.size_ms + 1  # windows that start before this are closed
+            done = times.get(f"emitted/{p}", LONGEST_AGO)
+            if limit <= done:
+                continue
+            found, columns = self.store(cycle).scan(window_prefix(p, done), window_prefix(p, limit))
+            times.put(f"emitted/{p}", limit)
+            keys += found
+            starts += [prefix_start(key) for key in found]
+            parts.append(columns)
+        grouping, width = self.grouping, len(self.grouping.keys) + len(self.grouping.carried)
+        columns = [pa.concat_arrays(list(column)) for column in zip(*parts, strict=True)] if parts else grouping.codec.decode([])
+        names = [f"c{i}" for i in range(width)] + [f"m{i}" for i in range(len(grouping.state))] + ["_t", "_p"]
+        table = pa.table(dict(zip(names, columns, strict=True)) | {"_ws": pa.array(starts, pa.int64())})
+        results = [f"{sql} AS c{width + i}" for i, sql in enumerate(grouping.results("m"))]
+        before = [f"CAST(NULL AS {duckdb_type(c.type)}) AS r{i}" for i, c in enumerate(self.step.aggregates)]
+        return cycle.table(
+            f"SELECT {', '.join([*[f'c{i}' for i in range(width)], *results, *before])}, _t, _p, _ws, "
+            f"row_number() OVER () AS _o, CAST(NULL AS BIGINT) AS _g, FALSE AS _had FROM {cycle.bind(table)}"
+        )
+
+    def expire(self, cycle: Cycle, times: Numbers, reached: dict[int, int]) -> None:
+        """Forget the windows that are past their retention, now and then."""
+        window = self.step.window
+        assert window
+        retention = retention_of(window)
+        for p, time in reached.items():
+            limit = time - retention - window.size_ms
+            done = times.get(f"expired/{p}", LONGEST_AGO)
+            if limit - done < max(window.size_ms, 1000):
+                continue
+            keys, _ = self.store(cycle).scan(window_prefix(p, LONGEST_AGO), window_prefix(p, limit))
+            self.store(cycle).delete(keys)
+            times.put(f"expired/{p}", limit)
+
+    # ------------------------------------------------------------------------------------------ what goes on
+
+    def emit(self, cycle: Cycle, changes: pa.Table) -> Stage:
+        width = len(self.step.schema.columns)
+        columns = [f"c{i}" for i in range(width)]
+        meta = ["_t", "_p", "_o", "_g", "TRUE AS _present"]
+        window = self.step.window
+        if window:
+            meta += ["_ws", f"_ws + {window.size_ms} AS _we"]
+        if self.old:
+            keys, carried = len(self.grouping.keys), len(self.grouping.carried)
+            aggregates = range(len(self.step.aggregates))
+            fields = [f"c{keys + i} := c{keys + i}" for i in range(carried)] + [f"c{keys + carried + i} := r{i}" for i in aggregates]
+            meta.append(f"CASE WHEN _had THEN struct_pack({', '.join(fields)}) END AS _old")
+        sql = f"SELECT {', '.join([*columns, *meta])} FROM {cycle.bind(changes)}"
+        return Stage(sql, self.step.schema, is_table=True, windowed=window is not None, old=self.old, empty=changes.num_rows == 0)
+
+    def nothing(self, stage: Stage) -> Stage:
+        """A stage of no rows with the right columns."""
+        fields = [f"CAST(NULL AS {duckdb_type(c.type)}) AS c{i}" for i, c in enumerate(self.step.schema.columns)]
+        meta = ["0::BIGINT AS _t", "0 AS _p", "0::BIGINT AS _o", "0::BIGINT AS _g", "TRUE AS _present"]
+        meta += ["0::BIGINT AS _ws", "0::BIGINT AS _we"] if self.step.window else []
+        keys = len(self.grouping.keys)
+        olds = ", ".join(f"c{keys + i} := CAST(NULL AS {duckdb_type(c.type)})" for i, c in enumerate(self.step.schema.value))
+        meta += [f"struct_pack({olds}) AS _old"] if self.old else []
+        sql = f"SELECT {', '.join([*fields, *meta])} WHERE FALSE"
+        return Stage(sql, self.step.schema, is_table=True, windowed=self.step.window is not None, old=self.old, empty=True)
+
+
+def window_prefix(partition: int, start: int) -> bytes:
+    return partition.to_bytes(2, "big") + big_endian(start)
+
+
+def prefix_start(key: bytes) -> int:
+    return int.from_bytes(key[2:10], "big") - (1 << 63)

@@ -1,0 +1,129 @@
+"""A stream enriched from a table: each record meets the table's row as of its own place in processing order.
+
+The table's rows are stored by key. A batch without changes of the table is a plain join with the rows that it needs; one with changes is an
+as-of join over those rows and the changes, by place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from penstock.engine.operators.contract import Operator
+from penstock.engine.rows import RowCodec, pack_keys
+from penstock.engine.stage import Cycle, Stage
+from penstock.engine.state import Rows, big_endian, bounded
+from penstock.functions.duckdb import duckdb_type
+from penstock.plan import steps
+from penstock.sql.types import BIGINT, SqlType
+
+
+@dataclass
+class StreamTableJoin:
+    step: steps.StreamTableJoin
+    left: Operator
+    right: Operator
+    name: str
+
+    def __post_init__(self) -> None:
+        right = self.right.step.schema
+        self.key_types: list[SqlType] = [c.type for c in right.key]
+        self.right_columns = right.columns
+        self.codec = RowCodec([c.type for c in right.columns])
+
+    def run(self, cycle: Cycle) -> Stage:
+        left, right = self.left.run(cycle), self.right.run(cycle)
+        if left.empty and right.empty:
+            return self.joined(left, left.sql, "SELECT NULL")
+        windowed = right.windowed
+        keys = [f"c{i}" for i in range(len(self.key_types))] + (["_ws"] if windowed else [])
+        changes = self.changes(cycle, right, keys)
+        if not changes.num_rows:
+            left = left if left.sql.startswith("SELECT") and " FROM b" in left.sql and "(" not in left.sql else cycle.held(left)[0]
+            wanted = cycle.table(f"SELECT DISTINCT {', '.join(keys)} FROM ({left.sql}) WHERE _present AND c0 IS NOT NULL ORDER BY ALL")
+            stored = cycle.bind(self.lookup(cycle, wanted, windowed)[0])
+            condition = " AND ".join(f"l.{k} = r.{self.key_name(k)}" for k in keys)
+            return self.joined(left, f"SELECT l.*, r.* FROM ({left.sql}) l {self.side} JOIN {stored} r ON {condition}")
+        left, _ = cycle.held(left)
+        changed = cycle.bind(changes)
+        wanted = cycle.table(
+            f"SELECT {', '.join(keys)} FROM ({left.sql}) WHERE _present AND c0 IS NOT NULL UNION SELECT {', '.join(keys)} FROM {changed} ORDER BY ALL"
+        )
+        stored, packed = self.lookup(cycle, wanted, windowed)
+        base = cycle.bind(stored)
+        width = len(self.right_columns)
+        names = [f"r{i}" for i in range(width)] + (["r_ws"] if windowed else [])
+        now = [f"c{i} AS r{i}" for i in range(width)] + (["_ws AS r_ws"] if windowed else [])
+        versions = (
+            f"SELECT {', '.join(names)}, -1::BIGINT AS r_o, TRUE AS r_there FROM {base} "
+            f"UNION ALL SELECT {', '.join(now)}, _o, _present FROM {changed}"
+        )
+        condition = " AND ".join(f"l.{k} = r.{self.key_name(k)}" for k in keys)
+        blank = [f"CASE WHEN r_there THEN {n} END AS {n}" for n in names]
+        rows = (
+            f"SELECT l.*, {', '.join(blank)}, coalesce(r_there, FALSE) AS r_there "
+            f"FROM ({left.sql}) l ASOF LEFT JOIN ({versions}) r ON {condition} AND l._o >= r.r_o"
+        )
+        kept = rows if self.step.join == "LEFT" else f"SELECT * FROM ({rows}) WHERE r_there"
+        # the join's own order is by key: back into processing order
+        result = self.joined(left, f"{kept} ORDER BY _o")
+        self.store(cycle, changes, wanted, packed, keys)
+        return result
+
+    @property
+    def side(self) -> str:
+        return "LEFT" if self.step.join == "LEFT" else "INNER"
+
+    def key_name(self, key: str) -> str:
+        return "r_ws" if key == "_ws" else f"r{key[1:]}"
+
+    def changes(self, cycle: Cycle, right: Stage, keys: list[str]) -> pa.Table:
+        """The table's changes of this batch, in order."""
+        columns = [f"c{i}" for i in range(len(self.right_columns))]
+        window = ["_ws"] if right.windowed else []
+        if right.empty:
+            types = [duckdb_type(c.type) for c in self.right_columns]
+            nothing = [f"CAST(NULL AS {t}) AS {c}" for t, c in zip(types, columns, strict=True)]
+            return cycle.table(f"SELECT {', '.join(nothing)} WHERE FALSE")
+        return cycle.table(f"SELECT {', '.join([*columns, *window, '_o', '_present'])} FROM ({right.sql}) ORDER BY _o")
+
+    def packed(self, cycle: Cycle, table: pa.Table, windowed: bool) -> list[bytes]:
+        types = [*self.key_types, *([BIGINT] if windowed else [])]
+        names = [f"c{i}" for i in range(len(self.key_types))]
+        keys = pack_keys(cycle.arrays(table, names, types[: len(names)]), types[: len(names)])
+        if windowed:
+            keys = [k + big_endian(s) for k, s in zip(keys, table["_ws"].to_pylist(), strict=True)]
+        return list(map(bounded, keys))
+
+    def lookup(self, cycle: Cycle, wanted: pa.Table, windowed: bool) -> tuple[pa.Table, list[bytes]]:
+        """The stored rows of these keys, as columns r0, r1, ... (and r_ws); and the keys packed."""
+        packed = self.packed(cycle, wanted, windowed)
+        found, columns = Rows(cycle.state(f"{self.name}/table"), self.codec).lookup(packed)
+        table = pa.table({f"r{i}": column for i, column in enumerate(columns)})
+        if windowed:
+            table = table.append_column("r_ws", wanted["_ws"])
+        return table.filter(pa.array(found, pa.bool_())), packed
+
+    def store(self, cycle: Cycle, changes: pa.Table, wanted: pa.Table, packed: list[bytes], keys: list[str]) -> None:
+        """Keep each changed key's last row, forget the deleted."""
+        all_keys = self.packed(cycle, changes, "_ws" in keys)
+        last = {key: row for row, key in enumerate(all_keys)}
+        present = changes["_present"].to_pylist()
+        rows = Rows(cycle.state(f"{self.name}/table"), self.codec)
+        kept = sorted((key, row) for key, row in last.items() if present[row])
+        columns = cycle.arrays(changes, [f"c{i}" for i in range(len(self.right_columns))], self.codec.types)
+        if kept:
+            index = pa.array([row for _, row in kept])
+            rows.put([key for key, _ in kept], [c.take(index) for c in columns])
+        rows.delete([key for key, row in last.items() if not present[row]])
+
+    def joined(self, left: Stage, rows: str, empty: str = "") -> Stage:
+        """The output's columns, by name from the left or the right."""
+        if empty:
+            types = [f"CAST(NULL AS {duckdb_type(c.type)}) AS c{i}" for i, c in enumerate(self.step.schema.columns)]
+            return replace(left, sql=f"SELECT {', '.join([*types, *left.meta])} FROM ({left.sql}) WHERE FALSE", schema=self.step.schema)
+        sources = {c.name: f"r{i}" for i, c in enumerate(self.right_columns)} | left.columns
+        columns = [f"{sources[c.name]} AS c{i}" for i, c in enumerate(self.step.schema.columns)]
+        sql = f"SELECT {', '.join([*columns, *left.meta])} FROM ({rows}) WHERE _present AND c0 IS NOT NULL"
+        return replace(left, sql=sql, schema=self.step.schema)

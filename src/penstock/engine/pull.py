@@ -1,0 +1,219 @@
+"""Pull queries: an answer from what is there now, at one consistent moment.
+
+A table's rows come from where they are kept: the groups of the aggregate that makes it, the last records that its query keeps, or its topic.
+A key lookup reads just those keys. The rest of the query then runs over the rows like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from penstock import formats
+from penstock.engine.build import Backing, Builder, backing
+from penstock.engine.evaluate import EvaluationError, Evaluator
+from penstock.engine.intake import gather
+from penstock.engine.operators.aggregate import Grouping, prefix_start, window_prefix
+from penstock.engine.operators.contract import Operator
+from penstock.engine.operators.sink import stored_key
+from penstock.engine.operators.source import HEADERS, Records, Source, as_columns, options
+from penstock.engine.rows import pack_keys
+from penstock.engine.stage import Cycle, Stage
+from penstock.engine.state import bounded
+from penstock.plan import steps
+from penstock.registry.model import SchemaRegistry
+from penstock.sql.types import SqlType, arrow_type
+
+if TYPE_CHECKING:
+    from penstock.catalog.model import DataSource, PersistentQuery
+    from penstock.log.protocol import Log, Snapshot, StateStore
+    from penstock.plan.expressions import Value
+
+READ_RECORDS = 1_000_000
+
+
+class Sources(Protocol):
+    """Where pull queries look up what a name stands for."""
+
+    def source(self, name: str) -> DataSource | None: ...
+
+    def query(self, query_id: str) -> PersistentQuery | None: ...
+
+
+@dataclass
+class Fixed:
+    """An operator that yields rows that are already there."""
+
+    step: steps.Step
+    stage: Stage
+
+    def run(self, cycle: Cycle) -> Stage:
+        return self.stage
+
+
+@dataclass
+class Pull:
+    """One pull query over one snapshot."""
+
+    plan: steps.QueryPlan
+    catalog: Sources
+    log: Log
+    schemas: SchemaRegistry
+    evaluator: Evaluator
+
+    def answer(self) -> pa.Table:
+        """The rows, with the output's columns by name; DECIMAL, DATE and the rest as in `arrow_type`."""
+        with self.log.snapshot() as snapshot:
+            for careful in (False, True):
+                try:
+                    with Cycle("", self.log, self.evaluator, careful=careful, every_change=False) as cycle:
+                        stage = self.operator(self.plan.root, snapshot, cycle).run(cycle)
+                        return self.output(cycle, stage)
+                except EvaluationError:
+                    if careful:
+                        raise
+        raise AssertionError
+
+    def output(self, cycle: Cycle, stage: Stage) -> pa.Table:
+        limit = f" LIMIT {self.plan.limit}" if self.plan.limit is not None else ""
+        table = cycle.table(f"{stage.sql}{limit}")
+        names = stage.columns
+        arrays = cycle.arrays(table, [names[c.name] for c in self.plan.output], [c.type for c in self.plan.output])
+        return pa.table(arrays, names=[c.name for c in self.plan.output])
+
+    def operator(self, step: steps.Step, snapshot: Snapshot, cycle: Cycle) -> Operator:
+        """The operators of the query, over rows that are there."""
+        if isinstance(step, steps.Source):
+            return Fixed(step, self.rows(step, snapshot, cycle))
+        assert isinstance(step, steps.Filter | steps.Select | steps.FlatMap)
+        operator = Builder.stateless(step, self.operator(step.input, snapshot, cycle))
+        assert operator is not None
+        return operator
+
+    # ------------------------------------------------------------------------------------------ the rows of a source
+
+    def rows(self, step: steps.Source, snapshot: Snapshot, cycle: Cycle) -> Stage:
+        source = self.catalog.source(step.source)
+        query = self.catalog.query(source.created_by) if source and source.created_by else None
+        if step.kind == "TABLE" and query is not None:
+            found = backing(query.plan)
+            stage = self.groups(found, query, snapshot, cycle) if found else self.kept(query, snapshot, cycle)
+            return self.renamed(step, stage)
+        return self.topic(step, snapshot, cycle)
+
+    def renamed(self, step: steps.Source, stage: Stage) -> Stage:
+        """A query's rows as a source's: its columns by the prefix, and the pseudo columns."""
+        pseudo = {"ROWTIME": "_t", "ROWPARTITION": "_p", "ROWOFFSET": "CAST(NULL AS BIGINT)", "WINDOWSTART": "_ws", "WINDOWEND": "_we"}
+        known = {name: pseudo[name] for name in step.pseudo} | stage.columns
+        return stage.select([known[c.name.removeprefix(step.prefix)] for c in step.schema.columns], step.schema)
+
+    def groups(self, found: Backing, query: PersistentQuery, snapshot: Snapshot, cycle: Cycle) -> Stage:
+        """The groups of an aggregate, with what the query makes of them."""
+        grouping = Grouping(found.aggregate)
+        store = snapshot.state(f"{query.id}/{found.name}/groups")
+        keys, rows = self.stored(store, grouping, found.aggregate.window is not None)
+        columns = grouping.codec.decode(rows)
+        width = len(grouping.keys) + len(grouping.carried)
+        names = [f"c{i}" for i in range(width)] + [f"m{i}" for i in range(len(grouping.state))] + ["_t", "_p"]
+        table = pa.table(dict(zip(names, columns, strict=True)))
+        cycle.need(grouping.needs)
+        results = [f"{sql} AS c{width + i}" for i, sql in enumerate(grouping.results("m"))]
+        meta = ["_t", "_p", "row_number() OVER () AS _o", "CAST(NULL AS BIGINT) AS _g", "TRUE AS _present"]
+        window = found.aggregate.window
+        if window:
+            table = table.append_column("_ws", pa.array([prefix_start(key) for key in keys], pa.int64()))
+            meta += ["_ws", f"_ws + {window.size_ms} AS _we"]
+        sql = f"SELECT {', '.join([*[f'c{i}' for i in range(width)], *results, *meta])} FROM {cycle.bind(table)}"
+        operator: Operator = Fixed(found.aggregate, Stage(sql, found.aggregate.schema, windowed=window is not None))
+        for step in reversed(found.above):
+            operator = Builder.stateless(step, operator) or operator
+        return operator.run(cycle)
+
+    def stored(self, store: StateStore, grouping: Grouping, windowed: bool) -> tuple[list[bytes], list[bytes]]:
+        """The keys and rows of the groups that the query may want."""
+        if self.plan.lookup is None:
+            items = list(store.scan())
+            return [k for k, _ in items], [v for _, v in items]
+        wanted = [bounded(key) if not windowed else key for key in packed(self.plan.lookup, grouping.keys)]
+        if windowed:
+            wanted = [bounded(prefix + key) for prefix in window_prefixes(store) for key in wanted]
+        found = store.get_many(sorted(set(wanted)))
+        pairs = [(key, row) for key, row in zip(sorted(set(wanted)), found, strict=True) if row is not None]
+        return [k for k, _ in pairs], [v for _, v in pairs]
+
+    def kept(self, query: PersistentQuery, snapshot: Snapshot, cycle: Cycle) -> Stage:
+        """The last records that a table's query keeps."""
+        sink = query.plan
+        store = snapshot.state(f"{query.id}/table/{sink.target}")
+        if self.plan.lookup is not None and sink.window is None and sink.schema.key:
+            arrays = [pa.array(c, arrow_type(t.type)) for c, t in zip(zip(*self.plan.lookup, strict=True), sink.schema.key, strict=True)]
+            encode = formats.encoder(
+                sink.key_format.name, as_columns(sink.schema.key), options(sink.key_format, sink.topic, is_key=True), self.schemas
+            )
+            keys = [stored_key(k) for k in encode(arrays, pa.array([True] * len(self.plan.lookup))).data.to_pylist()]
+            items = [(k, v) for k, v in zip(keys, store.get_many(keys), strict=True) if v is not None]
+        else:
+            items = list(store.scan())
+        reader = reading(sink)
+        count = len(items)
+        records = Records(
+            pa.array(range(count), pa.int64()), pa.array([0] * count, pa.int32()), pa.array(range(count), pa.int64()),
+            pa.array([int.from_bytes(v[:8], "big", signed=True) for _, v in items], pa.int64()),
+            pa.array([k for k, _ in items], pa.binary()), pa.array([v[8:] for _, v in items], pa.binary()), pa.nulls(count, HEADERS),
+        )  # fmt: skip
+        operator = Source(reader, "", self.schemas, records=records)
+        return as_rows(operator.run(cycle))
+
+    def topic(self, step: steps.Source, snapshot: Snapshot, cycle: Cycle) -> Stage:
+        """All records of a topic; of a table's, each key's last."""
+        share = []
+        info = self.log.topic(step.topic)
+        place = 0
+        for partition in range(info.partitions if info else 0):
+            offset = self.log.start_offset(step.topic, partition)
+            while offset < snapshot.end_offset(step.topic, partition):
+                batch = snapshot.read(step.topic, partition, offset, max_records=READ_RECORDS, max_bytes=1 << 30)
+                if not batch.num_rows:
+                    break
+                share.append((partition, batch, np.arange(place, place + batch.num_rows)))
+                place += batch.num_rows
+                offset = batch["offset"][-1].as_py() + 1
+        records = gather(share)
+        if records is not None and step.kind == "TABLE":
+            last = {key: row for row, key in enumerate(records.keys.to_pylist()) if key is not None}
+            index = pa.array(sorted(last.values()), pa.int64())
+            records = Records(*(getattr(records, name).take(index) for name in Records.__dataclass_fields__))
+        return as_rows(Source(step, "", self.schemas, records=records).run(cycle))
+
+
+def as_rows(stage: Stage) -> Stage:
+    """A table's stage as plain rows: those that are there."""
+    return replace(stage, sql=f"SELECT * FROM ({stage.sql}) WHERE _present", is_table=False)
+
+
+def packed(lookup: Sequence[tuple[Value, ...]], types: Sequence[SqlType]) -> list[bytes]:
+    """State keys of the keys that a query asks for."""
+    columns = [pa.array(values, arrow_type(t)) for values, t in zip(zip(*lookup, strict=True), types, strict=True)]
+    return pack_keys(columns, types)
+
+
+def window_prefixes(store: StateStore) -> Iterator[bytes]:
+    """The windows that have groups, found by leaping from one to the next."""
+    at = b""
+    while (first := next(store.scan(at), None)) is not None:
+        partition, start = int.from_bytes(first[0][:2], "big"), prefix_start(first[0])
+        yield window_prefix(partition, start)
+        at = window_prefix(partition, start + 1)
+
+
+def reading(sink: steps.Sink) -> steps.Source:
+    """A source step that reads back what a sink writes."""
+    return steps.Source(
+        schema=sink.schema, kind="STREAM", source=sink.target, topic=sink.topic, columns=sink.schema, key_format=sink.key_format,
+        value_format=sink.value_format, window=sink.window,
+    )  # fmt: skip
+

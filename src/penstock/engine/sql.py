@@ -1,0 +1,172 @@
+"""Typed expressions as DuckDB SQL: the one way in which Penstock evaluates them.
+
+A step's columns are `c0`, `c1`, ... in its rows (names of users may differ by case alone, which DuckDB cannot tell apart); beside them stand
+the row's meta columns, named in `engine.stage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal as PyDecimal
+
+from penstock import functions
+from penstock.functions.casts import cast_sql
+from penstock.functions.definition import Argument, LambdaType, LiteralArgument, PythonFunction, Resolved
+from penstock.functions.duckdb import duckdb_type, text
+from penstock.functions.duckdb import quoted as identifier
+from penstock.plan import expressions as ex
+from penstock.sql.types import NULL, Decimal, Map, Primitive, SqlType, Struct
+
+
+def constant(value: object, type_: SqlType) -> str:
+    if value is None:
+        return "NULL" if type_ == NULL else f"CAST(NULL AS {duckdb_type(type_)})"
+    match value:
+        case bool():
+            return "TRUE" if value else "FALSE"
+        case bytes():
+            return "'" + "".join(f"\\x{b:02X}" for b in value) + "'::BLOB"
+        case str():
+            return text(value)
+        case int() | PyDecimal():
+            return f"CAST('{value}' AS {duckdb_type(type_)})" if isinstance(type_, Decimal) else f"CAST({value} AS {duckdb_type(type_)})"
+        case float():
+            return f"CAST('{value!r}' AS DOUBLE)"
+        case datetime():
+            return f"TIMESTAMP '{value.isoformat(sep=' ')}'"
+        case date():
+            return f"DATE '{value.isoformat()}'"
+        case time():
+            return f"TIME '{value.isoformat()}'"
+    raise AssertionError(f"no constant for {value!r}")
+
+
+def argument_of(expr: ex.Expr) -> Argument:
+    """How a function's resolution sees an argument: a constant with its value, else its type."""
+    if isinstance(expr, ex.Literal) and not isinstance(expr.value, bytes | date | time):
+        return LiteralArgument(expr.type, expr.value)
+    return expr.type
+
+
+@dataclass
+class Compiler:
+    """Compiles expressions over one relation. `columns`: a column's name in the plan -> its SQL. `needs` gathers the Python functions that the
+    SQL calls; `volatile` says whether a value may differ from call to call."""
+
+    columns: Mapping[str, str]
+    needs: dict[str, PythonFunction] = field(default_factory=dict)
+    volatile: bool = False
+
+    def __call__(self, expr: ex.Expr) -> str:
+        return self.compile(expr)
+
+    def predicate(self, expr: ex.Expr) -> str:
+        """SQL of a condition where NULL and false are the same, which spares the wrapping of comparisons."""
+        match expr:
+            case ex.Logical(_, op, left, right):
+                return f"({self.predicate(left)} {op} {self.predicate(right)})"
+            case ex.Comparison(_, op, left, right):
+                return f"({self.compile(left)} {op} {self.compile(right)})"
+            case ex.Between(_, operand, low, high):
+                return f"({self.compile(operand)} BETWEEN {self.compile(low)} AND {self.compile(high)})"
+        return self.compile(expr)
+
+    def compile(self, expr: ex.Expr) -> str:
+        match expr:
+            case ex.Column(_, name):
+                return self.columns[name]
+            case ex.Parameter(_, name):
+                return identifier("p_" + name)
+            case ex.RowTime():
+                return "_t"
+            case ex.WindowBound(_, bound):
+                return "_ws" if bound == "START" else "_we"
+            case ex.Literal(type_, value):
+                return constant(value, type_)
+            case ex.Unit(_, unit):
+                return text(unit)
+            case ex.Field(_, base, name):
+                return f"struct_extract({self.compile(base)}, {text(name)})"
+            case ex.Item(_, base, index):
+                extract = "map_extract_value" if isinstance(base.type, Map) else "list_extract"
+                return f"{extract}({self.compile(base)}, {self.compile(index)})"
+            case ex.Arithmetic():
+                return self.arithmetic(expr)
+            case ex.Concat(_, left, right):
+                return f"({self.compile(left)} || {self.compile(right)})"
+            case ex.Negate(_, operand):
+                return f"(-{self.compile(operand)})"
+            case ex.Comparison(_, op, left, right):
+                sql = f"({self.compile(left)} {op} {self.compile(right)})"
+                return sql if op.startswith("IS") else f"coalesce({sql}, FALSE)"
+            case ex.Logical(_, op, left, right):
+                return f"({self.compile(left)} {op} {self.compile(right)})"
+            case ex.Not(_, operand):
+                return f"(NOT {self.compile(operand)})"
+            case ex.Between(_, operand, low, high):
+                return f"coalesce({self.compile(operand)} BETWEEN {self.compile(low)} AND {self.compile(high)}, FALSE)"
+            case ex.In(_, operand, options):
+                return f"coalesce({self.compile(operand)} IN ({', '.join(map(self.compile, options))}), FALSE)"
+            case ex.Like(_, operand, pattern, escape):
+                tail = f" ESCAPE {text(escape)}" if escape else ""
+                return f"coalesce({self.compile(operand)} LIKE {self.compile(pattern)}{tail}, FALSE)"
+            case ex.IsNull(_, operand):
+                return f"({self.compile(operand)} IS NULL)"
+            case ex.Case(type_, whens, default):
+                arms = " ".join(f"WHEN {self.predicate(c)} THEN {self.compile(r)}" for c, r in whens)
+                otherwise = self.compile(default) if default else constant(None, type_)
+                return f"(CASE {arms} ELSE {otherwise} END)"
+            case ex.Cast(type_, operand):
+                return self.cast(operand, type_)
+            case ex.Lambda(_, parameters, body):
+                return f"lambda {', '.join(identifier('p_' + p) for p in parameters)}: {self.compile(body)}"
+            case ex.Call(_, name, arguments):
+                resolved = functions.resolve_scalar(name, [argument_of(a) for a in arguments])
+                return self.call(resolved, arguments)
+            case ex.TableCall(_, name, arguments):
+                resolved = functions.resolve_table(name, [argument_of(a) for a in arguments])
+                return self.call(resolved, arguments)
+            case ex.MakeArray(type_, items):
+                return f"CAST([{', '.join(map(self.compile, items))}] AS {duckdb_type(type_)})"
+            case ex.MakeMap(type_, entries):
+                keys, values = (", ".join(self.compile(entry[side]) for entry in entries) for side in (0, 1))
+                return f"CAST(MAP([{keys}], [{values}]) AS {duckdb_type(type_)})"
+            case ex.MakeStruct(type_, values):
+                assert isinstance(type_, Struct)
+                parts = (f"{identifier(f.name)} := {self.compile(v)}" for f, v in zip(type_.fields, values, strict=True))
+                return f"CAST(struct_pack({', '.join(parts)}) AS {duckdb_type(type_)})"
+        raise AssertionError(f"no SQL for {expr}")
+
+    def call(self, resolved: Resolved, arguments: tuple[ex.Expr, ...]) -> str:
+        self.needs.update((need.name, need) for need in resolved.needs)
+        self.volatile |= resolved.volatile
+        return resolved.sql([self.compile(argument) for argument in arguments])
+
+    def cast(self, operand: ex.Expr, target: SqlType) -> str:
+        if operand.type == target or isinstance(operand.type, LambdaType):
+            return self.compile(operand)
+        if isinstance(operand, ex.Literal) and operand.value is None:
+            return constant(None, target)
+        convert, needs = cast_sql(operand.type, target)
+        self.needs.update((need.name, need) for need in needs)
+        return convert(self.compile(operand))
+
+    def arithmetic(self, expr: ex.Arithmetic) -> str:
+        left, right, target = self.compile(expr.left), self.compile(expr.right), duckdb_type(expr.type)
+        if isinstance(expr.type, Decimal):
+            if expr.op == "/":
+                # exact to the result's scale, half up: DuckDB divides DECIMALs as DOUBLEs
+                return f"CAST({self.decimal_division(expr, left, right)} AS {target})"
+            return f"CAST(({left} {expr.op} {right}) AS {target})"
+        if expr.op == "/" and expr.type != Primitive("DOUBLE"):
+            return f"CAST(({left} // {right}) AS {target})"  # toward zero, as in Java
+        return f"({left} {expr.op} {right})"
+
+    def decimal_division(self, expr: ex.Arithmetic, left: str, right: str) -> str:
+        from penstock.engine.decimals import division
+
+        function = division(expr.left.type, expr.right.type, expr.type)
+        self.needs[function.name] = function
+        return f"{function.name}({left}, {right})"

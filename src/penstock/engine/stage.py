@@ -1,0 +1,193 @@
+"""Rows on their way from one operator to the next: a DuckDB relation that has not run yet.
+
+A stage's columns are `c0`, `c1`, ... in the order of its schema, and then the meta columns:
+
+| column | type | what |
+| --- | --- | --- |
+| `_t` | BIGINT | the row's timestamp, ms |
+| `_p` | INTEGER | its partition |
+| `_o` | BIGINT | its place in processing order; unique within a batch |
+| `_g` | BIGINT | the place of the source record that it came from, for messages |
+| `_present` | BOOLEAN | false for a tombstone (a table's deleted row, a stream's null value) |
+| `_ws`, `_we` | BIGINT | the window's bounds, ms; where `windowed` |
+| `_old` | STRUCT | the value columns (by their `c` names) before this change, NULL where there were none; where `old` |
+
+Operators that keep no state only add to the SQL, so that DuckDB runs a chain of them as one query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
+
+from penstock.engine.evaluate import Evaluator, one_chunk
+from penstock.engine.sql import Compiler
+from penstock.functions.definition import PythonFunction
+from penstock.plan.steps import Schema
+from penstock.sql.types import SqlType, arrow_type
+
+if TYPE_CHECKING:
+    from penstock.log.protocol import Append, StateStore, Transaction
+
+
+@dataclass(frozen=True)
+class Stage:
+    sql: str
+    schema: Schema
+    is_table: bool = False
+    windowed: bool = False
+    old: bool = False
+    disorder_ms: int | None = None
+    """No row is older than the newest row before it in its partition and batch by more than this; None where nothing is known."""
+    oldest_ms: int = 0
+    """No row is older than this."""
+    empty: bool = False
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """A column's name -> its SQL."""
+        return {column.name: f"c{i}" for i, column in enumerate(self.schema.columns)}
+
+    @property
+    def old_columns(self) -> dict[str, str]:
+        """The same for the row before the change; the key is the same."""
+        keys = len(self.schema.key)
+        return {column.name: f"c{i}" if i < keys else f"struct_extract(_old, 'c{i}')" for i, column in enumerate(self.schema.columns)}
+
+    @property
+    def meta(self) -> list[str]:
+        return ["_t", "_p", "_o", "_g", "_present", *(["_ws", "_we"] if self.windowed else []), *(["_old"] if self.old else [])]
+
+    def select(self, columns: Iterable[str], schema: Schema, tail: str = "", **changes: object) -> Stage:
+        """The stage with other columns (SQL, named in order) and the same meta columns."""
+        named = [f"{sql} AS c{i}" for i, sql in enumerate(columns)]
+        sql = f"SELECT {', '.join([*named, *self.meta])} FROM ({self.sql}) {tail}"
+        return replace(self, sql=sql, schema=schema, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A record or value that could not be processed; it goes to the processing log."""
+
+    kind: str  # DESERIALIZATION, EVALUATION, SERIALIZATION
+    reason: str
+    topic: str = ""
+    partition: int = -1
+    offset: int = -1
+
+
+@dataclass
+class Origin:
+    """Where the rows of a batch came from: by place (`_g`), the topic, partition and offset."""
+
+    topics: list[str] = field(default_factory=list)
+    parts: list[tuple[int, str, int, pa.Array, pa.Array]] = field(default_factory=list)  # (source number, topic, partition, places, offsets)
+
+    def of(self, place: int) -> tuple[str, int, int]:
+        for _, topic, partition, places, offsets in self.parts:
+            at = places.index(place)
+            if (number := at.as_py()) >= 0:
+                return topic, partition, offsets[number].as_py()
+        return "", -1, -1
+
+
+class Writable(Protocol):
+    """Where a cycle keeps its state: a log, or what opens one when asked."""
+
+    def begin(self) -> AbstractContextManager[Transaction]: ...
+
+
+class Cycle:
+    """One step of a query: a batch of records in, and what is to be committed out. All that it does becomes durable together."""
+
+    def __init__(self, query: str, log: Writable, evaluator: Evaluator, *, careful: bool, every_change: bool) -> None:
+        self.query = query
+        self.careful = careful
+        self.every_change = every_change
+        self.origin = Origin()
+        self.appends: list[Append] = []
+        self.faults: list[Fault] = []
+        self._log = log
+        self._evaluator = evaluator
+        self._exit = ExitStack()
+        self._transaction: Transaction | None = None
+
+    # ------------------------------------------------------------------------------------------ evaluation
+
+    def bind(self, table: pa.Table | pa.RecordBatch) -> str:
+        return self._evaluator.bind(table)
+
+    def need(self, functions: Iterable[PythonFunction]) -> None:
+        self._evaluator.need(functions)
+
+    def table(self, sql: str) -> pa.Table:
+        return self._evaluator.table(sql)
+
+    def run(self, stage: Stage) -> pa.Table:
+        """The stage's rows."""
+        return self._evaluator.table(stage.sql)
+
+    def held(self, stage: Stage, table: pa.Table | None = None) -> tuple[Stage, pa.Table]:
+        """The stage's rows, and the stage over them, so that what lies before runs once."""
+        table = self.run(stage) if table is None else table
+        return replace(stage, sql=f"SELECT * FROM {self.bind(table)}", empty=table.num_rows == 0), table
+
+    def compute(self, stage: Stage, compiler: Compiler, sqls: list[str], what: list[str]) -> tuple[Stage, list[str]]:
+        """In a careful cycle, evaluate expressions so that a bad row is NULL and reported; else leave them to run with the rest.
+
+        `what` says what each expression is, for the report. Returns the stage to read from and the SQL of the values there.
+        """
+        self.need(compiler.needs.values())
+        if not self.careful:
+            return stage, sqls
+        numbered = self.bind(self.table(f"SELECT *, row_number() OVER () - 1 AS _row FROM ({stage.sql})"))
+        guarded = [i for i, sql in enumerate(sqls) if not sql.isidentifier()]
+        tries = [
+            f"TRY(struct_pack(v := {sqls[i]})) AS e{i}" if not compiler.volatile else f"struct_pack(v := {sqls[i]}) AS e{i}" for i in guarded
+        ]
+        rows = self.table(f"SELECT {', '.join(['*', *tries])} FROM {numbered}")
+        for i in guarded:
+            failed = one_chunk(rows[f"e{i}"]).is_null().to_numpy(zero_copy_only=False).nonzero()[0].tolist()
+            if failed:
+                origins = one_chunk(rows["_g"])
+                reasons = self._evaluator.row_errors(numbered, failed, sqls[i])
+                for row, reason in zip(failed, reasons, strict=True):
+                    self.fault("EVALUATION", f"{what[i]}: {reason}", origins[row].as_py())
+        after = self.bind(rows)
+        values = [f"struct_extract(e{i}, 'v')" if i in guarded else sql for i, sql in enumerate(sqls)]
+        return replace(stage, sql=f"SELECT * FROM {after}"), values
+
+    def arrays(self, table: pa.Table, names: Iterable[str], types: Iterable[SqlType]) -> list[pa.Array]:
+        """Columns of a table as plain arrays of the types' one physical form."""
+        columns = (one_chunk(table[name]) for name in names)
+        return [c if c.type == arrow_type(t) else c.cast(arrow_type(t)) for c, t in zip(columns, types, strict=True)]
+
+    # ------------------------------------------------------------------------------------------ state and output
+
+    @property
+    def transaction(self) -> Transaction:
+        """The write transaction, begun when first asked for."""
+        if self._transaction is None:
+            self._transaction = self._exit.enter_context(self._log.begin())
+        return self._transaction
+
+    def state(self, name: str) -> StateStore:
+        return self.transaction.state(f"{self.query}/{name}")
+
+    def fault(self, kind: str, reason: str, place: int | None = None) -> None:
+        topic, partition, offset = self.origin.of(place) if place is not None else ("", -1, -1)
+        self.faults.append(Fault(kind, reason, topic, partition, offset))
+
+    def __enter__(self) -> Cycle:
+        self._exit.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> bool | None:
+        try:
+            return self._exit.__exit__(*exc)  # type: ignore[arg-type]
+        finally:
+            self._evaluator.release()

@@ -1,0 +1,77 @@
+"""State of a query, typed: columns in and out over the log's bytes.
+
+Keys longer than the store takes are replaced by their hash. Reads and writes go through one transaction; nothing is kept between
+transactions, so memory does not grow with the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from penstock.engine.rows import RowCodec
+from penstock.sql.types import SqlType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from penstock.log.protocol import StateStore
+
+KEY_BYTES_MAX = 400
+
+
+def bounded(key: bytes) -> bytes:
+    """The key itself, or where it is too long for the store its first half and a 32-byte hash of the whole."""
+    return key if len(key) <= KEY_BYTES_MAX else key[: KEY_BYTES_MAX // 2] + blake2b(key, digest_size=32).digest()
+
+
+class Rows:
+    """A table of state inside one transaction: key bytes -> a row of typed columns."""
+
+    def __init__(self, store: StateStore, codec: RowCodec) -> None:
+        self.store = store
+        self.codec = codec
+
+    def lookup(self, keys: Sequence[bytes]) -> tuple[list[bool], list[pa.Array]]:
+        """For each key whether it is there, and the columns (NULL where it is not). Keys may come in any order; sorted is quickest."""
+        found = self.store.get_many(keys)
+        return [row is not None for row in found], self.codec.decode(found)
+
+    def put(self, keys: Sequence[bytes], columns: Sequence[pa.Array]) -> None:
+        self.store.put_many(list(zip(keys, self.codec.encode(columns), strict=True)))
+
+    def delete(self, keys: Sequence[bytes]) -> None:
+        self.store.delete_many(keys)
+
+    def scan(self, start: bytes = b"", end: bytes | None = None) -> tuple[list[bytes], list[pa.Array]]:
+        """All rows with start <= key < end: their keys and columns."""
+        items = list(self.store.scan(start, end))
+        return [k for k, _ in items], self.codec.decode([v for _, v in items])
+
+
+class Numbers:
+    """Named 64-bit numbers that a query remembers: stream times, next offsets."""
+
+    def __init__(self, store: StateStore) -> None:
+        self.store = store
+
+    def get(self, name: str, default: int) -> int:
+        (raw,) = self.store.get_many([name.encode()])
+        return default if raw is None else int.from_bytes(raw, "big", signed=True)
+
+    def put(self, name: str, value: int) -> None:
+        self.store.put_many([(name.encode(), value.to_bytes(8, "big", signed=True))])
+
+    def items(self) -> Iterator[tuple[str, int]]:
+        for name, raw in self.store.scan():
+            yield name.decode(), int.from_bytes(raw, "big", signed=True)
+
+
+def big_endian(number: int) -> bytes:
+    """A signed 64-bit number as 8 bytes that sort as the numbers do."""
+    return ((number + (1 << 63)) & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "big")
+
+
+def key_types(types: Sequence[SqlType]) -> tuple[SqlType, ...]:
+    return tuple(types)

@@ -1,0 +1,137 @@
+"""A running query: records in, one durable commit out, over and over.
+
+Each cycle's input positions, state and output records are committed in one transaction, so a crash at any moment leaves the
+query as if it had stopped between two cycles: that is all there is to exactly-once here, and to recovery.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from penstock.engine.build import Built
+from penstock.engine.evaluate import EvaluationError, Evaluator
+from penstock.engine.intake import BATCH_RECORDS_MAX, Intake
+from penstock.engine.operators.sink import RECORD_HEADERS
+from penstock.engine.stage import Cycle, Fault, Stage
+from penstock.log.protocol import Append
+
+if TYPE_CHECKING:
+    from penstock.log.protocol import Log, Transaction
+
+PROCESSING_LOG_TOPIC = "penstock-processing-log"
+
+
+@dataclass(frozen=True)
+class TaskOptions:
+    """`latest`: a new query starts at the end of its topics. `every_change`: a table emits each change, not the last of a batch."""
+
+    latest: bool = False
+    every_change: bool = False
+    batch_records: int = BATCH_RECORDS_MAX
+
+
+class Task:
+    """One query over one log, which is read from and, for a persistent query, committed to. A push query has `deliver`, which gets its rows and
+    returns False when it wants no more; its state lives in a log of its own that `scratch` opens when it is first needed."""
+
+    def __init__(
+        self,
+        query: str,
+        built: Built,
+        log: Log,
+        options: TaskOptions,
+        *,
+        scratch: Callable[[], Log] | None = None,
+        deliver: Callable[[Cycle, Stage], bool] | None = None,
+    ) -> None:
+        self.query = query
+        self.built = built
+        self.log = log
+        self.options = options
+        self.scratch = Scratch(scratch) if scratch else None
+        self.deliver = deliver
+        self.finished = False
+        self.faults: list[Fault] = []
+        self.evaluator = Evaluator()
+        self.intake = Intake(built.sources, log, query, latest=options.latest)
+
+    def step(self) -> bool:
+        """Process what is waiting, at most a batch. Whether there was anything."""
+        if self.finished:
+            return False
+        with self.log.snapshot() as snapshot:
+            taken = self.intake.take(snapshot, self.options.batch_records)
+        if taken is None:
+            return False
+        origin, positions = taken
+        for careful in (False, True):
+            try:
+                with Cycle(
+                    self.query, self.scratch or self.log, self.evaluator, careful=careful, every_change=self.options.every_change
+                ) as cycle:
+                    cycle.origin = origin
+                    stage = self.built.root.run(cycle)
+                    if self.deliver is not None:
+                        self.finished = not self.deliver(cycle, stage)
+                    else:
+                        self.commit(cycle, positions)
+                break
+            except EvaluationError:
+                if careful:
+                    raise
+        self.intake.positions.update(positions)
+        return True
+
+    def commit(self, cycle: Cycle, positions: dict[tuple[str, int], int]) -> None:
+        """Make the cycle durable: output, processing log, positions and state, together when the cycle ends."""
+        transaction = cycle.transaction
+        for append in cycle.appends:
+            transaction.append(append)
+        if cycle.faults:
+            transaction.append(processing_log(self.query, cycle.faults))
+        transaction.commit_offsets(self.query, positions)
+
+    def close(self) -> None:
+        self.evaluator.close()
+        if self.scratch is not None:
+            self.scratch.close()
+
+
+class Scratch:
+    """A log for state alone, opened when a transaction is first asked for."""
+
+    def __init__(self, open_log: Callable[[], Log]) -> None:
+        self._open = open_log
+        self._log: Log | None = None
+
+    def begin(self) -> AbstractContextManager[Transaction]:
+        self._log = self._log or self._open()
+        return self._log.begin()
+
+    def close(self) -> None:
+        if self._log is not None:
+            self._log.close()
+
+
+def processing_log(query: str, faults: list[Fault]) -> Append:
+    """The faults as records of the processing log."""
+    now = int(time.time() * 1000)
+    rows = [
+        json.dumps(
+            {"query": query, "kind": f.kind, "topic": f.topic, "partition": f.partition, "offset": f.offset, "reason": f.reason},
+            ensure_ascii=False,
+        ).encode()
+        for f in faults
+    ]
+    batch = pa.RecordBatch.from_arrays(
+        [pa.array([now] * len(rows)), pa.nulls(len(rows), pa.binary()), pa.array(rows, pa.binary()), pa.nulls(len(rows), RECORD_HEADERS)],
+        names=["timestamp", "key", "value", "headers"],
+    )
+    return Append(PROCESSING_LOG_TOPIC, 0, batch)

@@ -1,0 +1,193 @@
+"""What statements answer: results, rows, and the queries that go on."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import Error
+from penstock.sql.types import Array, Map, SqlType, Struct
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow as pa
+
+    from penstock.engine.task import Task
+
+
+class Row(tuple[Any, ...]):
+    """A row: a tuple whose values can also be had by column name, `row["MESSAGE"]`, and as a dict, `row.as_dict()`."""
+
+    columns: tuple[str, ...]
+
+    def __new__(cls, values: Sequence[Any], columns: tuple[str, ...]) -> Row:
+        row = super().__new__(cls, values)
+        row.columns = columns
+        return row
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, str):
+            try:
+                return tuple.__getitem__(self, self.columns.index(at if at in self.columns else at.upper()))
+            except ValueError:
+                raise KeyError(at) from None
+        return tuple.__getitem__(self, at)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The values by column name."""
+        return dict(zip(self.columns, self, strict=True))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one statement answers: a `message`, or `rows` under `columns`."""
+
+    message: str = ""
+    columns: tuple[str, ...] = ()
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+def plain(value: Any, type_: SqlType) -> Any:
+    """A value as Python has it: a MAP and a STRUCT are dicts."""
+    if value is None:
+        return None
+    match type_:
+        case Array(item):
+            return [plain(v, item) for v in value]
+        case Map(key, item):
+            pairs = value.items() if isinstance(value, dict) else value
+            return {plain(k, key): plain(v, item) for k, v in pairs}
+        case Struct(fields):
+            return {f.name: plain(value[f.name], f.type) for f in fields}
+    return value
+
+
+def plain_columns(table: pa.Table, types: Sequence[SqlType]) -> list[list[Any]]:
+    """A table's columns as lists of plain values."""
+    nested = Array | Map | Struct
+    lists = (column.to_pylist() for column in table.columns)
+    return [[plain(v, t) for v in values] if isinstance(t, nested) else values for values, t in zip(lists, types, strict=True)]
+
+
+class Query:
+    """A running or answered SELECT.
+
+    A pull query has its whole answer: `fetchall`, `fetchone`, `arrow`, `pl`, `df`. A push query is iterated, row by row as they come,
+    and ends at its LIMIT, after `timeout` seconds without a row, or with `close`.
+    """
+
+    def __init__(self, columns: Sequence[str], types: Sequence[SqlType], *, schema: str = "", timeout: float | None = None) -> None:
+        self.columns = tuple(columns)
+        self.types = tuple(types)
+        self.schema = schema
+        self.timeout = timeout
+        self._rows: deque[Row] = deque()
+        self._table: pa.Table | None = None
+        self._task: Task | None = None
+        self._watch: Callable[[int, float | None], int] | None = None
+        self._version: Callable[[], int] = lambda: 0
+        self._closed = False
+
+    # ------------------------------------------------------------------------------------------ made by the database
+
+    def answered(self, table: pa.Table) -> Query:
+        """A pull query: this is the answer."""
+        self._table = table
+        self._rows.extend(Row(values, self.columns) for values in zip(*plain_columns(table, self.types), strict=True))
+        return self
+
+    def fed(self, task: Task, version: Callable[[], int], watch: Callable[[int, float | None], int]) -> Query:
+        """A push query: its task is stepped by whoever reads it."""
+        self._task, self._version, self._watch = task, version, watch
+        return self
+
+    def deliver(self, table: pa.Table) -> None:
+        """More rows of a push query."""
+        self._rows.extend(Row(values, self.columns) for values in zip(*plain_columns(table, self.types), strict=True))
+
+    # ------------------------------------------------------------------------------------------ reading
+
+    def __iter__(self) -> Iterator[Row]:
+        while True:
+            while self._rows:
+                yield self._rows.popleft()
+            if self._task is None or self._closed or not self._more():
+                return
+
+    def _more(self) -> bool:
+        """Wait for another row of a push query; False where there will be none."""
+        assert self._task is not None
+        assert self._watch is not None
+        deadline = None if self.timeout is None else time.monotonic() + self.timeout
+        while not self._rows:
+            version = self._version()
+            if self._closed:
+                return False
+            if self._task.step():
+                continue
+            if self._task.finished:
+                self.close()
+                return bool(self._rows)
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            self._watch(version, min(0.5, left) if left is not None else 0.5)
+        return True
+
+    @property
+    def is_push(self) -> bool:
+        """Whether this is a push query."""
+        return self._watch is not None
+
+    def advance(self) -> None:
+        """Let a push query process what is in the log now."""
+        while self._task is not None and not self._task.finished and self._task.step():
+            pass
+
+    def drain(self) -> list[Row]:
+        """The rows of a push query that follow from what is in the log now."""
+        self.advance()
+        rows = list(self._rows)
+        self._rows.clear()
+        return rows
+
+    def fetchall(self) -> list[Row]:
+        """All rows that are left. Of a push query without LIMIT or timeout this would never end, so it is refused."""
+        return list(self)
+
+    def fetchone(self) -> Row | None:
+        """The next row, or None at the end."""
+        return next(iter(self), None)
+
+    def arrow(self) -> pa.Table:
+        """The whole answer of a pull query as an Arrow table."""
+        if self._table is None:
+            raise Error("A push query has no whole answer.", mend="Iterate over it, or leave out EMIT CHANGES.")
+        return self._table
+
+    def pl(self) -> polars.DataFrame:
+        """The whole answer as a Polars frame."""
+        import polars
+
+        return polars.DataFrame(polars.from_arrow(self.arrow()))
+
+    def df(self) -> pandas.DataFrame:
+        """The whole answer as a pandas frame (needs `penstock[pandas]`)."""
+        return self.arrow().to_pandas()
+
+    def close(self) -> None:
+        """End a push query. Closing twice is no error."""
+        self._closed = True
+        if self._task is not None:
+            self._task.close()
+            self._task = None
+
+    def __enter__(self) -> Query:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -1,0 +1,166 @@
+"""CREATE, DROP and DESCRIBE CONNECTOR, and the records that connectors read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penstock import formats, settings
+from penstock.catalog.model import Connector, DataSource
+from penstock.connect.records import Record
+from penstock.connect.runtime import ConnectRuntime
+from penstock.engine.operators.source import as_columns, options, split_windows
+from penstock.errors import ConnectorError, TopicError
+from penstock.result import Result, plain_columns
+from penstock.sql import ast
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from penstock.database import Database
+
+
+def open_runtime(db: Database) -> ConnectRuntime:
+    """The connector runtime of a database; secrets lie in the folder `secrets` of the database or where the settings allow."""
+    allowed = str(settings.value(db.properties, "config.providers.file.param.allowed.paths"))
+    folders = [Path(folder.strip()) for folder in allowed.split(",") if folder.strip()]
+    if db.path != ":memory:":
+        folders.append(Path(db.path) / "secrets")
+    pattern = str(settings.value(db.properties, "config.providers.env.param.allowlist.pattern"))
+    return ConnectRuntime(db.log, lambda topics: TopicReader(db, topics), secret_folders=folders, env_pattern=pattern)
+
+
+class TopicReader:
+    """Decoded records of topics: `connect.records.RecordReader` over the log and the catalog. A topic that is no source's gives bare records."""
+
+    def __init__(self, db: Database, topics: Sequence[str]) -> None:
+        self._db = db
+        self._sources: dict[str, DataSource | None] = {}
+        for topic in topics:
+            if db.log.topic(topic) is None:
+                raise TopicError(f"There is no topic {topic!r}.", mend="SHOW TOPICS lists them.")
+            self._sources[topic] = next((s for s in reversed(db.catalog.sources()) if s.topic == topic), None)
+
+    def partitions(self) -> list[tuple[str, int]]:
+        found = []
+        for topic in self._sources:
+            info = self._db.log.topic(topic)
+            found += [(topic, p) for p in range(info.partitions if info else 0)]
+        return found
+
+    def columns(self) -> frozenset[str] | None:
+        shared: frozenset[str] | None = None
+        for source in self._sources.values():
+            if source is None:
+                return None
+            names = frozenset(c.name for c in source.schema.columns)
+            names |= {"WINDOWSTART", "WINDOWEND"} if source.window else frozenset()
+            shared = names if shared is None else shared & names
+        return shared
+
+    def read(self, topic: str, partition: int, offset: int, max_records: int) -> list[Record]:
+        batch = self._db.log.read(topic, partition, offset, max_records=max_records)
+        source = self._sources[topic]
+        if batch.num_rows == 0:
+            return []
+        return raw_records(topic, partition, batch) if source is None else self._decoded(source, partition, batch)
+
+    def _decoded(self, source: DataSource, partition: int, batch: pa.RecordBatch) -> list[Record]:
+        headers = {h.name for h in source.headers}
+        values = [c for c in source.schema.value if c.name not in headers]
+        keys, starts, ends = split_windows(batch["key"], source.window)
+        read_key = formats.decoder(
+            source.key_format.name, as_columns(source.schema.key), options(source.key_format, source.topic, is_key=True), self._db.schemas
+        )
+        read_value = formats.decoder(
+            source.value_format.name, as_columns(values), options(source.value_format, source.topic, is_key=False), self._db.schemas
+        )
+        key, value = read_key(keys), read_value(batch["value"])
+        reasons = {e.row: f"key: {e.reason}" for e in key.errors} | {e.row: f"value: {e.reason}" for e in value.errors}
+        key_lists = plain_columns_of(key.columns, [c.type for c in source.schema.key])
+        value_lists = plain_columns_of(value.columns, [c.type for c in values])
+        records = []
+        for row, raw in enumerate(raw_records(source.topic, partition, batch)):
+            columns = {c.name: column[row] for c, column in zip(source.schema.key, key_lists, strict=True)}
+            if source.window:
+                columns |= {"WINDOWSTART": starts[row].as_py(), "WINDOWEND": ends[row].as_py()}
+            key_names = tuple(columns)
+            if not raw.tombstone:
+                columns |= {c.name: column[row] for c, column in zip(values, value_lists, strict=True)}
+            error = reasons.get(row)
+            records.append(
+                Record(
+                    raw.topic, partition, raw.offset, raw.timestamp, {} if error else columns, key_names, raw.tombstone, raw.key, raw.value,
+                    raw.headers, error,
+                )
+            )  # fmt: skip
+        return records
+
+
+def plain_columns_of(arrays: Sequence[Any], types: Sequence[Any]) -> list[list[Any]]:
+    import pyarrow as pa
+
+    return plain_columns(pa.table(list(arrays), names=[str(i) for i in range(len(arrays))]), types) if arrays else []
+
+
+def raw_records(topic: str, partition: int, batch: pa.RecordBatch) -> list[Record]:
+    """Records as stored, without columns."""
+    return [
+        Record(
+            topic, partition, row["offset"], row["timestamp"], {}, (), row["value"] is None, row["key"], row["value"],
+            tuple((h["key"], h["value"]) for h in row["headers"] or ()),
+        )
+        for row in batch.to_pylist()
+    ]  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------- statements
+
+
+def create_connector(db: Database, statement: ast.CreateConnector) -> Result:
+    if db.catalog.connector(statement.name) is not None:
+        if statement.if_not_exists:
+            return Result(f"Connector {statement.name} exists already.")
+        raise ConnectorError(f"A connector {statement.name} exists already.", mend="DROP it first, or choose another name.").at(statement.position)
+    properties = {name: text_of(value) for name, value in statement.properties.items()}
+    db.connectors.check(statement.kind, statement.name, properties)
+    db.catalog.put(Connector(statement.name, statement.kind, properties))
+    db.connectors.start(statement.kind, statement.name, properties)
+    return Result(f"Connector {statement.name} is created and runs.")
+
+
+def text_of(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+
+
+def drop_connector(db: Database, statement: ast.DropConnector) -> Result:
+    connector = db.catalog.connector(statement.name)
+    if connector is None:
+        if statement.if_exists:
+            return Result(f"There is no connector {statement.name}.")
+        raise ConnectorError(f"There is no connector {statement.name}.", mend="SHOW CONNECTORS lists them.").at(statement.position)
+    db.catalog.drop(connector)
+    db.connectors.stop(connector.name)
+    db.log.delete_group(f"connect-{connector.name}")
+    return Result(f"Connector {connector.name} is dropped.")
+
+
+def describe_connector(db: Database, statement: ast.Describe) -> Result:
+    if statement.name is None or db.catalog.connector(statement.name) is None:
+        raise ConnectorError(f"There is no connector {statement.name}.", mend="SHOW CONNECTORS lists them.").at(statement.position)
+    if db.read_only:
+        raise ConnectorError("A connector's state is known only to the process that runs it.")
+    status = db.connectors.status(statement.name)
+    rows: list[tuple[Any, ...]] = [("Name", status.name), ("Type", status.kind), ("Class", status.class_name), ("State", status.state)]
+    for task in status.tasks:
+        why = f": {task.reason}" if task.reason else ""
+        rows.append((f"Task {task.id}", f"{task.state}, {task.delivered} delivered, {task.refused} refused{why}"))
+    rows += [(f"Option {name}", value) for name, value in status.options.items()]
+    return Result(columns=("PROPERTY", "VALUE"), rows=rows)
+
+
+RUN: dict[type, Callable[[Database, Any], Result]] = {
+    ast.CreateConnector: create_connector,
+    ast.DropConnector: drop_connector,
+}

@@ -1,0 +1,101 @@
+"""SELECT: pull queries answered at once, push queries that go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from penstock.engine.build import build
+from penstock.engine.pull import Pull
+from penstock.engine.stage import Cycle, Stage
+from penstock.engine.task import Task
+from penstock.errors import SqlError
+from penstock.plan import plan_query, schema_text
+from penstock.plan.steps import QueryPlan
+from penstock.result import Query, Result
+from penstock.sql import ast
+from penstock.sql.types import NULL
+from penstock.statements.queries import task_options
+from penstock.statements.view import View
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from penstock.database import Database
+
+
+def select(db: Database, statement: ast.Statement, *, timeout: float | None = None) -> Query:
+    """Run a SELECT. Raises penstock.Error."""
+    if db.read_only:
+        db.catalog.refresh()
+    if isinstance(statement, ast.RawQuery):
+        return ordinary(db, statement)
+    if not isinstance(statement, ast.Query):
+        raise SqlError("This is not a SELECT.", mend="Use execute() for other statements.", position=statement.position)
+    plan = plan_query(statement, View(db))
+    names, types = [c.name for c in plan.output], [c.type for c in plan.output]
+    query = Query(names, types, schema=schema_text(plan), timeout=timeout)
+    return push(db, plan, query) if plan.push else pull(db, plan, query)
+
+
+def pull(db: Database, plan: QueryPlan, query: Query) -> Query:
+    with db.evaluator() as evaluator:
+        return query.answered(Pull(plan, db.catalog, db.log, db.schemas, evaluator).answer())
+
+
+def ordinary(db: Database, statement: ast.RawQuery) -> Query:
+    """A pull query in ordinary SQL."""
+    from penstock.engine.ordinary import answer
+
+    with db.evaluator() as evaluator:
+        table = answer(statement.text, db.catalog, db.log, db.schemas, evaluator, statement.position)
+    return Query(table.column_names, [NULL] * table.num_columns).answered(table)
+
+
+def push(db: Database, plan: QueryPlan, query: Query) -> Query:
+    left = [plan.limit]
+
+    def deliver(cycle: Cycle, stage: Stage) -> bool:
+        table = rows(cycle, stage, plan)
+        if left[0] is not None:
+            table = table.slice(0, left[0])
+            left[0] -= table.num_rows
+        query.deliver(table)
+        return left[0] is None or left[0] > 0
+
+    def scratch() -> Any:
+        from penstock.log import open_log
+
+        return open_log(None)
+
+    task = Task(f"push-{id(query)}", build(plan.root, db.schemas), db.log, task_options(db.properties), scratch=scratch, deliver=deliver)
+    task.finished = plan.limit == 0
+    return query.fed(task, db.log.version, db.log.watch)
+
+
+def rows(cycle: Cycle, stage: Stage, plan: QueryPlan) -> pa.Table:
+    """The rows of a stage as a push query shows them: in order, without what was deleted."""
+    import pyarrow as pa
+
+    names = stage.columns
+    columns = [names[c.name] for c in plan.output]
+    picked = ", ".join(f"{column} AS o{i}" for i, column in enumerate(columns))
+    table = cycle.table(f"SELECT {picked} FROM ({stage.sql}) WHERE _present ORDER BY _o")
+    arrays = cycle.arrays(table, [f"o{i}" for i in range(len(columns))], [c.type for c in plan.output])
+    return pa.table(arrays, names=[c.name for c in plan.output])
+
+
+def run_select(db: Database, statement: ast.Query | ast.RawQuery) -> Result:
+    """A pull query's rows; a push query in a script must end by itself, by a LIMIT."""
+    if isinstance(statement, ast.Query) and statement.select.emit is not None and statement.select.limit is None:
+        raise SqlError(
+            "A push query never ends, so it cannot stand among other statements.",
+            mend="Give it a LIMIT, or run it by itself with Database.query() or in the shell.",
+            position=statement.position,
+        )
+    with select(db, statement) as query:
+        found = query.fetchall()
+        return Result(columns=query.columns, rows=[tuple(row) for row in found])
+
+
+RUN: dict[type, Callable[[Database, Any], Result]] = {ast.Query: run_select, ast.RawQuery: run_select}

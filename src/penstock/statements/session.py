@@ -1,0 +1,57 @@
+"""SET, UNSET, ALTER SYSTEM, DEFINE, UNDEFINE, RUN SCRIPT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penstock import settings
+from penstock.errors import Error
+from penstock.result import Result
+from penstock.sql import ast
+
+if TYPE_CHECKING:
+    from penstock.database import Database
+
+
+def set_property(db: Database, statement: ast.SetProperty | ast.AlterSystem) -> Result:
+    db.properties |= settings.checked({statement.name: statement.value})
+    return Result(f"Property '{statement.name}' is now '{statement.value}', for the queries that start from here on.")
+
+
+def unset_property(db: Database, statement: ast.UnsetProperty) -> Result:
+    name = settings.find(statement.name).name
+    db.properties.pop(name, None)
+    return Result(f"Property '{statement.name}' has its default again.")
+
+
+def define(db: Database, statement: ast.Define) -> Result:
+    # the parser has put it to use already, for the statements behind it
+    db.variables[statement.name.lower()] = statement.value
+    return Result(f"Variable {statement.name} is defined.")
+
+
+def undefine(db: Database, statement: ast.Undefine) -> Result:
+    db.variables.pop(statement.name.lower(), None)
+    return Result(f"Variable {statement.name} is undefined.")
+
+
+def run_script(db: Database, statement: ast.RunScript) -> Result:
+    path = Path(statement.path)
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise Error(f"The script {path} cannot be read: {error.strerror}.", position=statement.position) from error
+    results = db.execute(text)
+    return Result(f"{path}: {len(results)} statements.")
+
+
+RUN: dict[type, Callable[[Database, Any], Result]] = {
+    ast.SetProperty: set_property,
+    ast.AlterSystem: set_property,
+    ast.UnsetProperty: unset_property,
+    ast.Define: define,
+    ast.Undefine: undefine,
+    ast.RunScript: run_script,
+}

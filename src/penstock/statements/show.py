@@ -1,0 +1,123 @@
+"""SHOW and LIST."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from penstock import settings
+from penstock.catalog.model import DataSource
+from penstock.errors import Error
+from penstock.result import Result
+from penstock.sql import ast
+
+if TYPE_CHECKING:
+    from penstock.database import Database
+
+
+def yes(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def sources(db: Database, kind: str) -> Result:
+    rows = [
+        (s.name, s.topic, s.key_format.name, s.value_format.name, yes(s.window is not None))
+        for s in sorted(db.catalog.sources(), key=lambda s: s.name)
+        if s.kind == kind
+    ]
+    return Result(columns=("NAME", "TOPIC", "KEY FORMAT", "VALUE FORMAT", "WINDOWED"), rows=list(rows))
+
+
+def topics(db: Database, *, internal: bool) -> Result:
+    rows = []
+    for topic in db.log.topics():
+        if topic.internal and not internal:
+            continue
+        records = sum(db.log.end_offset(topic.name, p) - db.log.start_offset(topic.name, p) for p in range(topic.partitions))
+        rows.append((topic.name, topic.partitions, records, ",".join(sorted(topic.config.cleanup))))
+    return Result(columns=("TOPIC", "PARTITIONS", "RECORDS", "CLEANUP"), rows=rows)
+
+
+def queries(db: Database) -> Result:
+    rows = []
+    for query in db.catalog.queries():
+        running = db.runtime.queries.get(query.id)
+        state = running.state if running else query.state
+        rows.append((query.id, "PERSISTENT", state, query.plan.target, query.sql, (running.error or "") if running else ""))
+    return Result(columns=("QUERY", "TYPE", "STATE", "SINK", "SQL", "ERROR"), rows=rows)
+
+
+def properties(db: Database) -> Result:
+    rows = [
+        (s.name, db.properties.get(s.name, str(s.default)), "session" if s.name in db.properties else "default")
+        for s in sorted(settings.SETTINGS.values(), key=lambda s: s.name)
+        if not s.no_effect
+    ]
+    return Result(columns=("PROPERTY", "VALUE", "FROM"), rows=list(rows))
+
+
+def functions(db: Database) -> Result:
+    from penstock import functions as library
+
+    rows = [(f.name, f.kind.capitalize(), f.summary) for f in library.all_functions()]
+    return Result(columns=("FUNCTION", "TYPE", "OVERVIEW"), rows=list(rows))
+
+
+def types(db: Database) -> Result:
+    return Result(columns=("TYPE", "SCHEMA"), rows=[(t.name, str(t.type)) for t in sorted(db.catalog.types(), key=lambda t: t.name)])
+
+
+def variables(db: Database) -> Result:
+    return Result(columns=("VARIABLE", "VALUE"), rows=sorted(db.variables.items()))
+
+
+def connectors(db: Database, kind: str | None = None) -> Result:
+    rows = [
+        (c.name, c.kind, db.connectors.status(c.name).state if not db.read_only else "", c.options.get("connector.class", ""))
+        for c in sorted(db.catalog.connectors(), key=lambda c: c.name)
+        if kind in (None, c.kind)
+    ]
+    return Result(columns=("CONNECTOR", "TYPE", "STATE", "CLASS"), rows=rows)
+
+
+def plugins(db: Database) -> Result:
+    from penstock.connect.contract import definitions
+
+    return Result(columns=("CLASS", "TYPE", "SUMMARY"), rows=[(d.class_names[0], d.kind, d.summary) for d in definitions()])
+
+
+ANSWERS: dict[str, Callable[[Database], Result]] = {
+    "STREAMS": lambda db: sources(db, "STREAM"),
+    "TABLES": lambda db: sources(db, "TABLE"),
+    "TOPICS": lambda db: topics(db, internal=False),
+    "ALL TOPICS": lambda db: topics(db, internal=True),
+    "QUERIES": queries,
+    "PROPERTIES": properties,
+    "FUNCTIONS": functions,
+    "TYPES": types,
+    "VARIABLES": variables,
+    "CONNECTORS": connectors,
+    "SOURCE CONNECTORS": lambda db: connectors(db, "SOURCE"),
+    "SINK CONNECTORS": lambda db: connectors(db, "SINK"),
+    "CONNECTOR PLUGINS": plugins,
+}
+
+
+def show(db: Database, statement: ast.Show) -> Result:
+    if statement.what in ("STREAMS", "TABLES") and statement.extended:
+        from penstock.statements.describe import described
+
+        kind = statement.what.removesuffix("S")
+        found = sorted((s for s in db.catalog.sources() if s.kind == kind), key=lambda s: s.name)
+        return described(db, found, extended=True)
+    answer = ANSWERS.get(statement.what)
+    if answer is None:
+        raise Error(f"SHOW {statement.what} is not known.", mend=f"There are: {', '.join(ANSWERS)}.", position=statement.position)
+    return answer(db)
+
+
+def names(found: list[DataSource]) -> list[str]:
+    return [source.name for source in found]
+
+
+RUN: dict[type, Callable[[Database, Any], Result]] = {ast.Show: show}
