@@ -28,12 +28,10 @@ def undocumented(tree: ast.AST, prefix: str = "", inherited: bool = False) -> It
 def _speaks_for_itself(node: Definition) -> bool:
     """A frozen dataclass of fields alone, whose names and types are the documentation (with comments where they are not enough)."""
     return (
-        (isinstance(node, ast.ClassDef)
+        isinstance(node, ast.ClassDef)
         and any("dataclass" in ast.unparse(d) for d in node.decorator_list)
-        and not any(isinstance(n, ast.FunctionDef) and not n.name.startswith("__") for n in node.body))
-        or (isinstance(node, ast.ClassDef)
-        and any(ast.unparse(b).split("[")[0] in ("Protocol", "typing.Protocol") for b in node.bases))
-    )
+        and not any(isinstance(n, ast.FunctionDef) and not n.name.startswith("__") for n in node.body)
+    ) or (isinstance(node, ast.ClassDef) and any(ast.unparse(b).split("[")[0] in ("Protocol", "typing.Protocol") for b in node.bases))
 
 
 def test_public_definitions_are_documented() -> None:

@@ -232,6 +232,7 @@ def test_readers_in_threads_see_whole_batches_while_one_writes(log: Log) -> None
     assert not wrong
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_the_lock_is_not_inherited_by_a_forked_child(folder: Path) -> None:
     log = open_log(folder)
     reading, writing = os.pipe()

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from penstock.errors import TopicError
-from penstock.log.protocol import RECORD_FIELDS
+from penstock.log.protocol import RECORD_FIELDS, TopicInfo
 
 HEADERS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
 RECORDS = pa.schema([("timestamp", pa.int64()), ("key", pa.binary()), ("value", pa.binary()), ("headers", HEADERS)])
@@ -52,3 +53,18 @@ def records(rows: Sequence[tuple[int, bytes | None, bytes | None]], headers: Seq
 def numbered(batch: pa.RecordBatch, offsets: np.ndarray[Any, Any], sequences: np.ndarray[Any, Any]) -> pa.RecordBatch:
     """The records with `offset` and `sequence` before them."""
     return pa.RecordBatch.from_arrays([pa.array(offsets), pa.array(sequences), *batch.columns], schema=READ)
+
+
+def check_records(info: TopicInfo, batch: pa.RecordBatch) -> None:
+    """Raise TopicError where the topic does not take these records (columns of RECORDS)."""
+    config = info.config
+    if "compact" in config.cleanup and batch.column(1).null_count:
+        raise TopicError(f"Topic {info.name} is compacted, so a record needs a key; one has none.", mend="Give each record a key.")
+    if batch.get_total_buffer_size() > config.max_message_bytes:  # quick for most; a slice's buffers may be larger than it is
+        sizes = pc.add(pc.fill_null(pc.binary_length(batch.column(1)), 0), pc.fill_null(pc.binary_length(batch.column(2)), 0))
+        largest = pc.max(sizes).as_py() or 0
+        if largest > config.max_message_bytes:
+            raise TopicError(
+                f"A record of {largest} bytes is larger than topic {info.name} takes ({config.max_message_bytes}).",
+                mend="Raise its max.message.bytes, or make the record smaller.",
+            )

@@ -18,7 +18,7 @@ from penstock.log.embedded import partitions
 from penstock.log.embedded.environment import CLOCK, Environment, View
 from penstock.log.embedded.topics import require
 from penstock.log.protocol import Append
-from penstock.log.records import conform
+from penstock.log.records import check_records, conform
 
 
 @dataclass(slots=True, eq=False)
@@ -78,7 +78,7 @@ def _own(error: BaseException) -> BaseException:
 def _is_valid(view: View, request: _Request) -> bool:
     try:
         for append in request.appends:
-            partitions.check(require(view, append.topic, append.partition), append.records)
+            check_records(require(view, append.topic, append.partition).info, append.records)
     except Error as error:
         request.error = error
         return False

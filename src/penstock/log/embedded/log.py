@@ -14,7 +14,7 @@ from penstock.log.embedded.cleaning import Cleaner
 from penstock.log.embedded.environment import Environment, View
 from penstock.log.embedded.state import delete_stores, open_store
 from penstock.log.protocol import Append, Log, Snapshot, StateStore, TopicConfig, TopicInfo, Transaction
-from penstock.log.records import conform
+from penstock.log.records import check_records, conform
 
 
 class EmbeddedTransaction(Transaction):
@@ -27,7 +27,7 @@ class EmbeddedTransaction(Transaction):
     def append(self, append: Append) -> int:
         records = conform(append.records)
         topic = topics.require(self._view, append.topic, append.partition)
-        partitions.check(topic, records)
+        check_records(topic.info, records)
         return partitions.append(self._view, topic, append.partition, records)
 
     def commit_offsets(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:

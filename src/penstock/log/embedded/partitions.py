@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from penstock.errors import TopicError
 from penstock.log.embedded.batches import KEY, decode, encode, header_of
@@ -17,21 +16,6 @@ from penstock.log.embedded.topics import Head, Topic, head, put_head, require
 from penstock.log.records import NOTHING_READ
 
 BYTES_READ_MAX = 1 << 30  # binary columns count their bytes in 32 bits
-
-
-def check(topic: Topic, batch: pa.RecordBatch) -> None:
-    """Raise TopicError where the topic does not take these records (columns of RECORDS)."""
-    config = topic.info.config
-    if "compact" in config.cleanup and batch.column(1).null_count:
-        raise TopicError(f"Topic {topic.info.name} is compacted, so a record needs a key; one has none.", mend="Give each record a key.")
-    if batch.get_total_buffer_size() > config.max_message_bytes:  # quick for most; a slice's buffers may be larger than it is
-        sizes = pc.add(pc.fill_null(pc.binary_length(batch.column(1)), 0), pc.fill_null(pc.binary_length(batch.column(2)), 0))
-        largest = pc.max(sizes).as_py() or 0
-        if largest > config.max_message_bytes:
-            raise TopicError(
-                f"A record of {largest} bytes is larger than topic {topic.info.name} takes ({config.max_message_bytes}).",
-                mend="Raise its max.message.bytes, or make the record smaller.",
-            )
 
 
 def append(view: View, topic: Topic, partition: int, batch: pa.RecordBatch, sequences: np.ndarray[Any, Any] | None = None) -> int:

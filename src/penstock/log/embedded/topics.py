@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 import struct
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, replace
@@ -12,6 +11,7 @@ from dataclasses import astuple, dataclass, replace
 from penstock.errors import TopicError
 from penstock.log.embedded.batches import KEY, NO_HORIZON
 from penstock.log.embedded.environment import CLOCK, View
+from penstock.log.names import check_config, check_name, check_partitions
 from penstock.log.protocol import TopicConfig, TopicInfo
 
 TOPIC = b"topic/"
@@ -19,7 +19,6 @@ HEAD = b"head/"
 GROUP = b"group/"
 NEXT_TOPIC = b"next topic"
 PARTITION = struct.Struct(">II")
-PARTITIONS_MAX = 10_000
 POSITIONS = struct.Struct("<8q")
 
 
@@ -45,28 +44,6 @@ class Head:
     compacted: int = 0
     compacted_bytes: int = 0
     horizon: int = NO_HORIZON
-
-
-def check_name(name: str) -> None:
-    """Raise TopicError where Kafka would not allow the name."""
-    if not re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", name) or name in (".", ".."):
-        raise TopicError(f"{name!r} cannot be a topic's name.", mend="Use 1 to 249 of the characters a-z A-Z 0-9 . _ -")
-
-
-def check_partitions(name: str, partitions: int) -> None:
-    """Raise TopicError where a topic cannot have so many."""
-    if not 1 <= partitions <= PARTITIONS_MAX:
-        raise TopicError(f"Topic {name} cannot have {partitions} partitions.", mend=f"Give it 1 to {PARTITIONS_MAX}.")
-
-
-def check_config(name: str, config: TopicConfig) -> None:
-    """Raise TopicError for settings that mean nothing."""
-    if not config.cleanup <= {"delete", "compact"}:
-        raise TopicError(f"Topic {name}: cleanup {', '.join(sorted(config.cleanup))} is unknown.", mend="Use delete, compact or both.")
-    for setting in ("retention_ms", "retention_bytes", "delete_retention_ms", "max_message_bytes"):
-        value = getattr(config, setting)
-        if value is not None and value < 0:
-            raise TopicError(f"Topic {name}: {setting} is {value}.", mend="Give 0 or more, or None for no limit.")
 
 
 @functools.lru_cache(maxsize=4096)

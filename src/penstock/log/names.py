@@ -1,0 +1,32 @@
+"""What a topic may be called and set to, in either home."""
+
+from __future__ import annotations
+
+import re
+
+from penstock.errors import TopicError
+from penstock.log.protocol import TopicConfig
+
+PARTITIONS_MAX = 10_000
+
+
+def check_name(name: str) -> None:
+    """Raise TopicError where Kafka would not allow the name."""
+    if not re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", name) or name in (".", ".."):
+        raise TopicError(f"{name!r} cannot be a topic's name.", mend="Use 1 to 249 of the characters a-z A-Z 0-9 . _ -")
+
+
+def check_partitions(name: str, partitions: int) -> None:
+    """Raise TopicError where a topic cannot have so many."""
+    if not 1 <= partitions <= PARTITIONS_MAX:
+        raise TopicError(f"Topic {name} cannot have {partitions} partitions.", mend=f"Give it 1 to {PARTITIONS_MAX}.")
+
+
+def check_config(name: str, config: TopicConfig) -> None:
+    """Raise TopicError for settings that mean nothing."""
+    if not config.cleanup <= {"delete", "compact"}:
+        raise TopicError(f"Topic {name}: cleanup {', '.join(sorted(config.cleanup))} is unknown.", mend="Use delete, compact or both.")
+    for setting in ("retention_ms", "retention_bytes", "delete_retention_ms", "max_message_bytes"):
+        value = getattr(config, setting)
+        if value is not None and value < 0:
+            raise TopicError(f"Topic {name}: {setting} is {value}.", mend="Give 0 or more, or None for no limit.")
