@@ -100,7 +100,6 @@ SLIPS = [
     (f"SELECT 0.{'1' * 39} FROM t", "Line 1:8: A DECIMAL has at most 38 digits. Write a DOUBLE, like 1.5E0, for more."),
     ("SELECT a LIKE 'x' ESCAPE '' FROM t", "Line 1:8: ESCAPE takes one character, but '' has 0."),
     ("SELECT f((x, x) => x) FROM t", "Line 1:10: Two parameters of a lambda have the same name. Give each its own."),
-    ("SELECT STRUCT(a := 1, a := 2) FROM t", "Line 1:8: Two fields of a STRUCT have the name A. Give each its own."),
     ("CREATE TABLE t (a DECIMAL)", "Line 1:19: DECIMAL needs a precision and a scale. Write DECIMAL(10, 2), for instance."),
     ("CREATE TABLE t (a DECIMAL(5))", "Line 1:19: DECIMAL takes a precision and a scale. Write DECIMAL(10, 2), for instance."),
     ("CREATE TABLE t (a DECIMAL(50, 2))", "Line 1:19: The precision of a DECIMAL is 1 to 38, not 50."),

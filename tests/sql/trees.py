@@ -27,13 +27,17 @@ MS = st.one_of(st.integers(1, 10**13), st.sampled_from([1000, 60_000, 3_600_000,
 MAYBE_MS = st.one_of(st.none(), st.integers(0, 10**13))
 
 
+def _many(inner: st.SearchStrategy[Any], least: int = 0) -> st.SearchStrategy[tuple[Any, ...]]:
+    return st.lists(inner, min_size=least, max_size=3).map(tuple)
+
+
 def _types() -> st.SearchStrategy[types.SqlType]:
     decimals = st.integers(1, 38).flatmap(lambda p: st.builds(types.Decimal, st.just(p), st.integers(0, p)))
     named = NAMES.filter(lambda n: n not in types.PRIMITIVES and n not in types.ALIASES).map(types.Named)
     leaves: st.SearchStrategy[types.SqlType] = st.one_of(st.sampled_from(list(types.PRIMITIVES.values())), decimals, named)
 
     def wider(inner: st.SearchStrategy[types.SqlType]) -> st.SearchStrategy[types.SqlType]:
-        fields = st.lists(st.builds(types.Field, NAMES, inner), max_size=3, unique_by=lambda f: f.name).map(tuple)
+        fields = _many(st.builds(types.Field, NAMES, inner))
         return st.one_of(st.builds(types.Array, inner), st.builds(types.Map, inner, inner), st.builds(types.Struct, fields))
 
     return st.recursive(leaves, wider, max_leaves=5)
@@ -41,10 +45,6 @@ def _types() -> st.SearchStrategy[types.SqlType]:
 
 TYPES = _types()
 COLUMN_REFS = st.builds(ast.ColumnRef, NAMES, st.one_of(st.none(), NAMES))
-
-
-def _many(inner: st.SearchStrategy[Any], least: int = 0) -> st.SearchStrategy[tuple[Any, ...]]:
-    return st.lists(inner, min_size=least, max_size=3).map(tuple)
 
 
 def _expressions() -> st.SearchStrategy[ast.Expression]:
@@ -58,7 +58,7 @@ def _expressions() -> st.SearchStrategy[ast.Expression]:
         units = st.builds(ast.IntervalUnit, st.sampled_from(sorted(set(UNITS.values()))))
         whens = _many(st.builds(ast.When, inner, inner), 1)
         maybe = st.one_of(st.none(), inner)
-        fields = st.lists(st.tuples(NAMES, inner), max_size=3, unique_by=lambda f: f[0]).map(tuple)
+        fields = _many(st.tuples(NAMES, inner))
         return st.one_of(
             st.builds(ast.Dereference, inner, NAMES),
             st.builds(ast.Subscript, inner, inner),

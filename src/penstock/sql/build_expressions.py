@@ -287,7 +287,6 @@ def _map(at: Position, keyword: Token, *entries: tuple[ast.Expression, ast.Expre
 
 
 def _struct(at: Position, keyword: Token, *fields: tuple[str, ast.Expression]) -> ast.StructConstructor:
-    _refuse_twins(at, [field_name for field_name, _ in fields])
     return ast.StructConstructor(fields, position=at)
 
 
@@ -303,17 +302,11 @@ def _map_type(at: Position, keyword: Token, key: SqlType, value: SqlType) -> Map
 
 
 def _struct_type(at: Position, keyword: Token, *fields: Field) -> Struct:
-    _refuse_twins(at, [each.name for each in fields])
     return Struct(fields)
 
 
 def _field(at: Position, field_name: str, type_: SqlType) -> Field:
     return Field(field_name, type_)
-
-
-def _refuse_twins(at: Position, names: list[str]) -> None:
-    if twin := next((each for index, each in enumerate(names) if each in names[:index]), None):
-        raise SqlError(f"Two fields of a STRUCT have the name {twin}.", mend="Give each its own.", position=at)
 
 
 def _named_type(at: Position, type_name: str) -> SqlType:
