@@ -100,12 +100,6 @@ def _names(at: Position, *identifiers: str) -> tuple[str, ...]:
 
 
 def _insert_values(at: Position, target: str, names: tuple[str, ...], *values: ast.Expression) -> ast.InsertValues:
-    if names and len(names) != len(values):
-        raise SqlError(
-            f"INSERT INTO {target} names {len(names)} column{'s' * (len(names) > 1)}, but gives {len(values)} value{'s' * (len(values) > 1)}.",
-            mend="Give one value for each column.",
-            position=at,
-        )
     return ast.InsertValues(target, names, values, position=at)
 
 
