@@ -129,6 +129,12 @@ class Aggregating:
         self._step(batch, self.resolved.undo)
         return self
 
+    def combined(self, later: Aggregating) -> Any:
+        """The result of this state joined with that of a later session."""
+        combine = self.resolved.combine or self.resolved.merge
+        pairs = zip(self.resolved.state, combine([f"({s})" for s in self.state], [f"({s})" for s in later.state]), strict=True)
+        return rows(f"SELECT {self.resolved.result([f'CAST({c} AS {duckdb_type(t)})' for t, c in pairs])}")[0]
+
     @property
     def result(self) -> Any:
         return rows(f"SELECT {self.resolved.result([f'({s})' for s in self.state])}")[0]

@@ -63,6 +63,13 @@ def test_batches(name: str, types: Given, batches: list[list[Any]], wanted: list
     assert [aggregating.add(batch).result for batch in batches] == wanted
 
 
+@pytest.mark.parametrize(("name", "types", "batches", "wanted"), CASES)
+def test_two_sessions_that_grow_together(name: str, types: Given, batches: list[list[Any]], wanted: list[Any]) -> None:
+    earlier, later = Aggregating(name, types), Aggregating(name, types)
+    later.order = 1000
+    assert earlier.add(batches[0]).combined(later.add([row for batch in batches[1:] for row in batch])) == wanted[-1]
+
+
 def test_topk_of_several_columns_keeps_the_earlier_of_equal_values() -> None:
     topk = Aggregating("TOPK", [INTEGER, STRING, constant(2)])
     assert topk.resolved.return_type == Array(Struct((Field("sort_col", INTEGER), Field("col0", STRING))))

@@ -61,6 +61,7 @@ class Aggregation:
     result: Callable[[Sequence[str]], str]
     undo: Callable[[Sequence[str], Sequence[str]], Sequence[str]] | None = None
     needs: tuple[PythonFunction, ...] = ()
+    combine: Callable[[Sequence[str], Sequence[str]], Sequence[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,9 @@ def aggregate(
     def decorate(body: Body) -> Body:
         def build(settled: Settled) -> ResolvedAggregate:
             made: Aggregation = body(settled)
-            return ResolvedAggregate(name, settled.types, settled.returns, made.state, made.partial, made.merge, made.result, made.undo, made.needs)
+            return ResolvedAggregate(
+                name, settled.types, settled.returns, made.state, made.partial, made.merge, made.result, made.undo, made.needs, made.combine
+            )
 
         name = _define("AGGREGATE", body, signatures, types, build, constants=frozenset(constants), returns=returns)
         return body

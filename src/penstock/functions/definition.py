@@ -126,3 +126,5 @@ class ResolvedAggregate:
     undo: Callable[[Sequence[str], Sequence[str]], Sequence[str]] | None = None
     """Like `merge`, taking the partial away; None where the aggregate cannot run over a table."""
     needs: tuple[PythonFunction, ...] = ()
+    combine: Callable[[Sequence[str], Sequence[str]], Sequence[str]] | None = None
+    """Joins two stored states, where session windows grow together; None where `merge` does that too."""

@@ -31,6 +31,14 @@ def add(sketch: bytes | None, hashes: list[int]) -> bytes:
     return bytes(registers)
 
 
+def combine(left: bytes | None, right: bytes | None) -> bytes:
+    """The sketch of the values of two."""
+    small, large = sorted((left or b"", right or b""), key=len)
+    if len(small) < REGISTERS:
+        return add(large, [int.from_bytes(small[i : i + _WIDTH], "big") for i in range(0, len(small), _WIDTH)])
+    return bytes(map(max, small, large))
+
+
 def estimate(sketch: bytes) -> int:
     """About how many different values went into a sketch."""
     if len(sketch) < REGISTERS:

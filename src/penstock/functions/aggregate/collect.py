@@ -35,18 +35,28 @@ def frozen(value: Any) -> Any:
     return value
 
 
-def over_values(state: SqlType, value: SqlType, merge: Callable[..., Any], undo: Callable[..., Any] | None, name: str) -> Aggregation:
-    """An aggregation in Python: `merge` and `undo` take the stored state (None for a new key) and a batch's values in order, to the next state."""
+def over_values(
+    state: SqlType,
+    value: SqlType,
+    name: str,
+    merge: Callable[..., Any],
+    undo: Callable[..., Any] | None = None,
+    combine: Callable[..., Any] | None = None,
+) -> Aggregation:
+    """An aggregation in Python: `merge` and `undo` take the stored state (None for a new key) and a batch's values in order, to the next state;
+    `combine` takes two states."""
     types = (state, Array(value))
     merging = python_function(f"{name}_merge", types, state, merge, nulls=True)
     undoing = python_function(f"{name}_undo", types, state, undo, nulls=True) if undo else None
+    combining = python_function(f"{name}_combine", (state, state), state, combine, nulls=True) if combine else None
     return Aggregation(
         state=(state,),
         partial=lambda arguments, order: [listed(arguments[0], order)],
         merge=lambda stored, new: [call_sql(merging)((stored[0], new[0]))],
         result=lambda columns: columns[0],
         undo=(lambda stored, old: [call_sql(undoing)((stored[0], old[0]))]) if undoing else None,
-        needs=(merging, undoing) if undoing else (merging,),
+        needs=tuple(f for f in (merging, undoing, combining) if f),
+        combine=(lambda earlier, later: [call_sql(combining)((earlier[0], later[0]))]) if combining else None,
     )
 
 
@@ -103,7 +113,7 @@ def collect_set(settled: Settled) -> Aggregation:
         return list(kept.values())
 
     name = f"collect_set_{most}" if most is not None else "collect_set"
-    return over_values(settled.returns, settled.types[0], merge, None, name)
+    return over_values(settled.returns, settled.types[0], name, merge)
 
 
 @aggregate("HISTOGRAM(value STRING) -> MAP<STRING, BIGINT>")
@@ -131,7 +141,14 @@ def histogram(settled: Settled) -> Aggregation:
                     del counts[value]
         return counts
 
-    return over_values(Map(STRING, BIGINT), STRING, merge, undo, "histogram")
+    def combine(earlier: dict[str, int] | None, later: dict[str, int] | None) -> dict[str, int]:
+        counts = dict(earlier or {})
+        for value, count in (later or {}).items():
+            if value in counts or len(counts) < HISTOGRAM_LIMIT:
+                counts[value] = counts.get(value, 0) + count
+        return counts
+
+    return over_values(Map(STRING, BIGINT), STRING, "histogram", merge, undo, combine)
 
 
 @aggregate("ATTR(value T) -> T")
@@ -146,13 +163,20 @@ def attr(settled: Settled) -> Aggregation:
     value = settled.types[0]
     state = Array(Struct((Field("VALUE", value), Field("COUNT", BIGINT))))
 
-    def counted(stored: list[dict[str, Any]] | None, values: list[Any] | None, step: int) -> list[dict[str, Any]]:
+    def counted(stored: list[dict[str, Any]] | None, changes: list[tuple[Any, int]]) -> list[dict[str, Any]]:
         counts = {frozen(e["VALUE"]): (e["VALUE"], e["COUNT"]) for e in stored or []}
-        for v in values or []:
-            counts[frozen(v)] = (v, counts.get(frozen(v), (v, 0))[1] + step)
+        for v, change in changes:
+            counts[frozen(v)] = (v, counts.get(frozen(v), (v, 0))[1] + change)
         return [{"VALUE": v, "COUNT": n} for v, n in counts.values() if n > 0]
 
-    made = over_values(state, value, lambda s, v: counted(s, v, 1), lambda s, v: counted(s, v, -1), "attr")
+    made = over_values(
+        state,
+        value,
+        "attr",
+        merge=lambda stored, new: counted(stored, [(v, 1) for v in new or []]),
+        undo=lambda stored, old: counted(stored, [(v, -1) for v in old or []]),
+        combine=lambda earlier, later: counted(earlier, [(e["VALUE"], e["COUNT"]) for e in later or []]),
+    )
     return replace(made, result=lambda columns: f'CASE WHEN len({columns[0]}) = 1 THEN {columns[0]}[1]."VALUE" END')
 
 
@@ -165,6 +189,7 @@ def count_distinct(settled: Settled) -> Aggregation:
     COUNT_DISTINCT(['a', 'b', 'a', NULL]) -> 2
     """
     merge = python_function("count_distinct_merge", (BYTES, Array(BIGINT)), BYTES, lambda s, new: sketch.add(s, new or []), nulls=True)
+    combine = python_function("count_distinct_combine", (BYTES, BYTES), BYTES, sketch.combine, nulls=True)
     result = python_function("count_distinct_result", (BYTES,), BIGINT, sketch.estimate)
     return Aggregation(
         state=(BYTES,),
@@ -173,5 +198,6 @@ def count_distinct(settled: Settled) -> Aggregation:
         ],
         merge=lambda stored, new: [call_sql(merge)((stored[0], new[0]))],
         result=lambda state: call_sql(result)((state[0],)),
-        needs=(merge, result),
+        needs=(merge, result, combine),
+        combine=lambda earlier, later: [call_sql(combine)((earlier[0], later[0]))],
     )

@@ -104,15 +104,15 @@ def last_n(type_: SqlType, n: int, ignore_nulls: bool) -> Aggregation:
     """The last n: the state is the array. Where NULLs are passed over, a batch's partial state is its last n, the newest first."""
     none = f"CAST([] AS {duckdb_type(Array(type_))})"
 
-    def merge(stored: str, new: str) -> str:
-        oldest_first = f"list_reverse({new})" if ignore_nulls else new
-        return f"list_concat(coalesce({stored}, {none}), coalesce({oldest_first}, {none}))[-{n}:]"
+    def join(stored: str, later: str) -> str:
+        return f"list_concat(coalesce({stored}, {none}), coalesce({later}, {none}))[-{n}:]"
 
     return Aggregation(
         state=(Array(type_),),
         partial=lambda arguments, order: [f"arg_max({arguments[0]}, {order}, {n})" if ignore_nulls else listed(arguments[0], order)],
-        merge=lambda stored, new: [merge(stored[0], new[0])],
+        merge=lambda stored, new: [join(stored[0], f"list_reverse({new[0]})" if ignore_nulls else new[0])],
         result=lambda state: state[0],
+        combine=lambda earlier, later: [join(earlier[0], later[0])],
     )
 
 
