@@ -1,0 +1,218 @@
+"""Users' functions in Python: `@udf`, `@udaf` and `@udtf` make one callable from SQL, with its types taken from its annotations.
+
+    @penstock.udf
+    def celsius(fahrenheit: float) -> float:
+        \"\"\"Degrees Fahrenheit as degrees Celsius.\"\"\"
+        return (fahrenheit - 32) / 1.8
+
+Annotations become SQL types as `annotations.sql_type` says. Unless a parameter allows None, the function is not called where an argument is NULL: the
+result is NULL then. An exception is an error of its row: the result is NULL there, and the processing log says why. A later definition of the same
+name replaces an earlier one.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar, get_type_hints, overload
+
+from penstock.errors import SqlError
+from penstock.functions.annotations import Converter, from_sql, is_optional, sql_type, to_sql
+from penstock.functions.define import Aggregation, Function, Kind, Overload, Settled, call_sql, python_function, read_documentation, register
+from penstock.functions.definition import Resolved, ResolvedAggregate
+from penstock.functions.resolution import load
+from penstock.functions.signature import Parameter, Signature
+from penstock.sql.types import Array, Field, SqlType, Struct
+
+Body = TypeVar("Body", bound=Callable[..., Any])
+Aggregator = TypeVar("Aggregator", bound=type)
+
+
+@dataclass(frozen=True, slots=True)
+class _Typed:
+    """A Python function as SQL sees it: its parameters, its result, and whether NULLs are passed."""
+
+    parameters: tuple[Parameter, ...]
+    required: int
+    readers: tuple[Converter | None, ...]
+    returns: SqlType
+    writer: Converter | None
+    nulls: bool
+
+
+@overload
+def udf(body: Body) -> Body: ...
+@overload
+def udf(*, name: str = "") -> Callable[[Body], Body]: ...
+def udf(body: Body | None = None, *, name: str = "") -> Body | Callable[[Body], Body]:
+    """Make a Python function a scalar function of SQL, under its own name in capitals unless `name` is given.
+
+    Parameters with defaults may be left out in SQL; `*values: T` takes any number. The docstring is its documentation, as for built-in functions.
+    Raises penstock.SqlError where an annotation is missing or has no SQL type.
+    """
+    made: Body | Callable[[Body], Body] = _decorated(body, partial(_scalar, "SCALAR", name))
+    return made
+
+
+@overload
+def udtf(body: Body) -> Body: ...
+@overload
+def udtf(*, name: str = "") -> Callable[[Body], Body]: ...
+def udtf(body: Body | None = None, *, name: str = "") -> Body | Callable[[Body], Body]:
+    """Make a Python function that returns a list a table function of SQL: each item becomes a row. See `udf`."""
+    made: Body | Callable[[Body], Body] = _decorated(body, partial(_scalar, "TABLE", name))
+    return made
+
+
+@overload
+def udaf(body: Aggregator) -> Aggregator: ...
+@overload
+def udaf(*, name: str = "") -> Callable[[Aggregator], Aggregator]: ...
+def udaf(body: Aggregator | None = None, *, name: str = "") -> Aggregator | Callable[[Aggregator], Aggregator]:
+    """Make a class an aggregate of SQL, under its own name in capitals unless `name` is given. One object serves all keys; it must hold no state.
+
+    - `initial(self) -> S`: the state of a new key;
+    - `add(self, state: S, value: T, ...) -> S`: the state with one more row;
+    - `result(self, state: S) -> R`: what the aggregate shows; the state itself if it is left out;
+    - `undo(self, state: S, value: T, ...) -> S`: the state without a row, where it shall run over tables;
+    - `merge(self, earlier: S, later: S) -> S`: two states as one, where it shall run in session windows.
+
+    Raises penstock.SqlError where `initial` or `add` is missing, or an annotation is missing or has no SQL type.
+    """
+    made: Aggregator | Callable[[Aggregator], Aggregator] = _decorated(body, partial(_aggregate, name))
+    return made
+
+
+def _decorated(body: Any, define: Callable[[Any], None]) -> Any:
+    def decorate(body: Any) -> Any:
+        load()
+        define(body)
+        return body
+
+    return decorate if body is None else decorate(body)
+
+
+def _typed(body: Callable[..., Any], *, method: bool = False, skip: int = 0) -> _Typed:
+    """Read a function's annotations; of a method without its self, and without its next `skip` parameters."""
+    hints = get_type_hints(body, include_extras=True)
+    given = list(inspect.signature(body).parameters.values())[(1 if method else 0) + skip :]
+    missing = [p.name for p in given if p.name not in hints] + ([] if "return" in hints else ["return"])
+    if missing:
+        raise SqlError(f"The function {body.__qualname__} lacks a type for {', '.join(missing)}.", mend="Annotate it, such as x: int.")
+    if wrong := [p.name for p in given if p.kind in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]:
+        raise SqlError(f"The function {body.__qualname__} takes {wrong[0]} by name, which SQL cannot do.", mend="Make it positional.")
+    parameters = tuple(Parameter(p.name, sql_type(hints[p.name]), p.kind is p.VAR_POSITIONAL) for p in given)
+    readers = tuple(from_sql(hints[p.name]) for p in given)
+    required = sum(p.default is p.empty for p in given)
+    nulls = any(is_optional(hints[p.name]) for p in given)
+    return _Typed(parameters, required, readers, sql_type(hints["return"]), to_sql(hints["return"]), nulls)
+
+
+def _calling(body: Callable[..., Any], typed: _Typed) -> Callable[..., Any]:
+    """The function of SQL's values: arguments made into what the annotations say, and the result back."""
+    if not any(typed.readers) and typed.writer is None:
+        return body
+    last = typed.readers[-1] if typed.parameters and typed.parameters[-1].variadic else None
+
+    def call(*values: Any) -> Any:
+        readers = typed.readers[: len(values)] + (last,) * (len(values) - len(typed.readers))
+        made = [v if read is None or v is None else read(v) for v, read in zip(values, readers, strict=True)]
+        result = body(*made)
+        return result if typed.writer is None or result is None else typed.writer(result)
+
+    return call
+
+
+def _scalar(kind: Kind, name: str, body: Callable[..., Any]) -> None:
+    called = (name or body.__name__).upper()
+    typed = _typed(body)
+    if kind == "TABLE" and not isinstance(typed.returns, Array):
+        raise SqlError(f"The table function {called} must return a list, but returns {typed.returns}.", mend="Annotate it -> list[...].")
+    call = _calling(body, typed)
+
+    def build(settled: Settled) -> Resolved:
+        python = python_function(f"{called}_{id(body):x}", settled.types, typed.returns, call, nulls=typed.nulls)
+        return Resolved(called, settled.types, settled.returns, call_sql(python), needs=(python,))
+
+    returns = typed.returns.item if kind == "TABLE" and isinstance(typed.returns, Array) else typed.returns
+    variadic = bool(typed.parameters) and typed.parameters[-1].variadic
+    counts = [len(typed.parameters)] if variadic else range(typed.required, len(typed.parameters) + 1)
+    signatures = [Signature(called, typed.parameters[:count], returns) for count in counts]
+    _register(called, kind, body, [Overload(s, build) for s in signatures])
+
+
+def _aggregate(name: str, body: type) -> None:
+    called = (name or body.__name__).upper()
+    for needed in ("initial", "add"):
+        if not callable(getattr(body, needed, None)):
+            raise SqlError(f"The aggregate {called} has no method {needed}.", mend="See penstock.udaf for what it needs.")
+    made = body()
+    adding = _typed(body.add, method=True, skip=1)  # type: ignore[attr-defined]
+    state_hint = get_type_hints(body.add, include_extras=True)["return"]  # type: ignore[attr-defined]
+    state, read, write = sql_type(state_hint), from_sql(state_hint), to_sql(state_hint)
+    shows = get_type_hints(body.result, include_extras=True).get("return") if hasattr(body, "result") else None
+    returns = sql_type(shows) if shows is not None else state
+
+    def reading(value: Any) -> Any:
+        return made.initial() if value is None else read(value) if read else value
+
+    def writing(value: Any) -> Any:
+        return write(value) if write and value is not None else value
+
+    def stepping(step: Callable[..., Any]) -> Callable[..., Any]:
+        def over_rows(stored: Any, rows: list[dict[str, Any]] | None) -> Any:
+            current = reading(stored)
+            for row in rows or []:
+                values = [v if r is None or v is None else r(v) for v, r in zip(row.values(), adding.readers, strict=True)]
+                if adding.nulls or None not in values:
+                    current = step(current, *values)
+            return writing(current)
+
+        return over_rows
+
+    def build(settled: Settled) -> ResolvedAggregate:
+        row = Struct(tuple(Field(p.name, t) for p, t in zip(adding.parameters, settled.types, strict=True)))
+        base = f"{called}_{id(body):x}"
+        merge = python_function(f"{base}_add", (state, Array(row)), state, stepping(made.add), nulls=True)
+        undo = python_function(f"{base}_undo", (state, Array(row)), state, stepping(made.undo), nulls=True) if hasattr(made, "undo") else None
+        show = python_function(f"{base}_result", (state,), returns, lambda s: shown(made.result(reading(s)))) if shows is not None else None
+        joined = (
+            python_function(f"{base}_merge", (state, state), state, lambda a, b: writing(made.merge(reading(a), reading(b))), nulls=True)
+            if hasattr(made, "merge")
+            else None
+        )
+
+        def refuse(*_: object) -> list[str]:
+            raise SqlError(f"{called} cannot run in session windows: it has no method merge.", mend="Write one: merge(self, earlier, later).")
+
+        def packed(arguments: Any) -> str:
+            fields = ", ".join(f'"{f.name}" := {a}' for f, a in zip(row.fields, arguments, strict=True))
+            return f"struct_pack({fields})"
+
+        aggregation = Aggregation(
+            state=(state,),
+            partial=lambda arguments, order: [f"list({packed(arguments)} ORDER BY {order})"],
+            merge=lambda stored, new: [call_sql(merge)((stored[0], new[0]))],
+            result=lambda columns: call_sql(show)((columns[0],)) if show else columns[0],
+            undo=(lambda stored, old: [call_sql(undo)((stored[0], old[0]))]) if undo else None,
+            needs=tuple(f for f in (merge, undo, show, joined) if f),
+            combine=(lambda earlier, later: [call_sql(joined)((earlier[0], later[0]))]) if joined else refuse,
+        )
+        a = aggregation
+        return ResolvedAggregate(called, settled.types, returns, a.state, a.partial, a.merge, a.result, a.undo, a.needs, a.combine)
+
+    to_result = to_sql(shows) if shows is not None else None
+
+    def shown(value: Any) -> Any:
+        return to_result(value) if to_result and value is not None else value
+
+    _register(called, "AGGREGATE", body, [Overload(Signature(called, adding.parameters, returns), build)])
+
+
+def _register(name: str, kind: Kind, body: Callable[..., Any], overloads: list[Overload]) -> None:
+    names = {p.name for o in overloads for p in o.signature.parameters}
+    summary, details, parameters, examples = read_documentation(inspect.getdoc(body) or "", names)
+    shown = tuple(str(o.signature) for o in overloads)
+    register(Function(name, kind, "Your own functions", summary, details, parameters, examples, tuple(overloads), shown, builtin=False))

@@ -1,0 +1,190 @@
+"""Users' functions in Python are functions of SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, TypedDict
+
+import pytest
+from tests.functions.evaluation import Aggregating, tried, type_of, value
+
+from penstock.errors import SqlError
+from penstock.functions import describe
+from penstock.functions.define import FUNCTIONS
+from penstock.functions.python import udaf, udf, udtf
+from penstock.sql.types import BIGINT, STRING
+
+
+@dataclass
+class Point:
+    x: float
+    label: str | None
+
+
+class Reading(TypedDict):
+    name: str
+    values: list[int]
+
+
+@pytest.fixture(autouse=True)
+def _only_built_in_functions_afterwards() -> Iterator[None]:
+    describe("COUNT")
+    before = dict(FUNCTIONS)
+    yield
+    FUNCTIONS.clear()
+    FUNCTIONS.update(before)
+
+
+def test_a_function_of_plain_values() -> None:
+    @udf
+    def celsius(fahrenheit: float, digits: int = 1) -> float:
+        """Degrees Fahrenheit as degrees Celsius.
+
+        fahrenheit: the temperature
+        digits: how many digits to keep
+
+        CELSIUS(212) -> 100E0
+        """
+        return round((fahrenheit - 32) / 1.8, digits)
+
+    assert value("CELSIUS(212)") == 100.0
+    assert value("CELSIUS(100, 3)") == 37.778
+    assert tried("CELSIUS(CAST(NULL AS DOUBLE))") is None
+    assert celsius(32) == 0
+    shown = describe("CELSIUS")
+    assert shown.summary == "Degrees Fahrenheit as degrees Celsius."
+    assert shown.parameters == {"fahrenheit": "the temperature", "digits": "how many digits to keep"}
+
+
+def test_a_function_of_several_values_and_nulls() -> None:
+    @udf(name="JOINED")
+    def anything(separator: str, *parts: str | None) -> str:
+        return separator.join(p or "?" for p in parts)
+
+    assert value("JOINED('-', 'a', NULL, 'b')") == "a-?-b"
+    assert anything("-", None) == "?"
+
+
+def test_a_function_of_structs_maps_and_decimals() -> None:
+    @udf
+    def moved(point: Point, by: dict[str, float]) -> Point:
+        return Point(point.x + by["x"], None)
+
+    @udf
+    def totals(readings: list[Reading]) -> dict[str, int]:
+        return {r["name"]: sum(r["values"]) for r in readings}
+
+    @udf
+    def doubled(price: Annotated[Decimal, "DECIMAL(6, 2)"]) -> Annotated[Decimal, "DECIMAL(8, 2)"]:
+        return price * 2
+
+    assert value("MOVED(STRUCT(x := 1E0, label := 'a'), MAP('x' := 2E0))") == {"X": 3.0, "LABEL": None}
+    assert type_of("MOVED(STRUCT(x := 1E0, label := 'a'), MAP('x' := 2E0))") == "STRUCT<`X` DOUBLE, `LABEL` STRING>"
+    assert value("TOTALS(ARRAY[STRUCT(name := 'a', values := ARRAY[1, 2])])") == {"a": 3}
+    assert value("DOUBLED(CAST('1.25' AS DECIMAL(6, 2)))") == Decimal("2.50")
+
+
+def test_an_exception_is_an_error_of_its_row() -> None:
+    @udf
+    def refuse(text: str) -> str:
+        raise ValueError(text)
+
+    assert tried("REFUSE('no')") is None
+    assert callable(refuse)
+
+
+def test_a_table_function() -> None:
+    @udtf
+    def letters(text: str) -> list[str]:
+        return list(text)
+
+    assert value("LETTERS('abc')") == ["a", "b", "c"]
+    assert type_of("LETTERS('abc')") == "STRING"
+    with pytest.raises(SqlError, match="must return a list"):
+        udtf(name="WORSE")(len_of)
+    assert letters("") == []
+
+
+def len_of(text: str) -> int:
+    return len(text)
+
+
+def test_a_later_definition_replaces_an_earlier_one() -> None:
+    udf(name="LEN_OF")(len_of)
+    assert value("LEN_OF('abc')") == 3
+
+    @udf(name="len_of")
+    def other(text: str) -> int:
+        return -1
+
+    assert value("LEN_OF('abc')") == -1
+    assert other("") == -1
+
+
+def test_an_aggregate() -> None:
+    @udaf
+    class Longest:
+        """The longest text."""
+
+        def initial(self) -> str:
+            return ""
+
+        def add(self, state: str, text: str) -> str:
+            return text if len(text) > len(state) else state
+
+        def merge(self, earlier: str, later: str) -> str:
+            return self.add(earlier, later)
+
+    longest = Aggregating("LONGEST", [STRING])
+    assert longest.add(["ab", None]).add(["abcd", "x"]).result == "abcd"
+    assert longest.combined(Aggregating("LONGEST", [STRING]).add(["abcdefg"])) == "abcdefg"
+    assert longest.resolved.undo is None
+    assert Longest().initial() == ""
+
+
+def test_an_aggregate_with_a_result_and_undo() -> None:
+    @udaf(name="MEAN")
+    class _Mean:
+        def initial(self) -> list[int]:
+            return [0, 0]
+
+        def add(self, state: list[int], x: int, weight: int) -> list[int]:
+            return [state[0] + x * weight, state[1] + weight]
+
+        def undo(self, state: list[int], x: int, weight: int) -> list[int]:
+            return [state[0] - x * weight, state[1] - weight]
+
+        def result(self, state: list[int]) -> float | None:
+            return state[0] / state[1] if state[1] else None
+
+    mean = Aggregating("MEAN", [BIGINT, BIGINT])
+    assert mean.add([(1, 1), (4, 3)]).result == 3.25
+    assert mean.take([(4, 3)]).result == 1.0
+    assert mean.take([(1, 1)]).result is None
+    with pytest.raises(SqlError, match="has no method merge"):
+        mean.combined(mean)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "said"),
+    [
+        ({"x": int}, "lacks a type for return"),
+        ({"return": int}, "lacks a type for x"),
+        ({"x": object, "return": int}, "The annotation object has no SQL type"),
+        ({"x": Decimal, "return": int}, "A Decimal needs its precision and scale"),
+    ],
+)
+def test_annotations_that_say_too_little(annotations: dict[str, Any], said: str) -> None:
+    def body(x):  # type: ignore[no-untyped-def]
+        return x
+
+    body.__annotations__ = annotations
+    with pytest.raises(SqlError, match=said):
+        udf(body)
+
+
+def test_an_aggregate_without_its_methods_is_refused() -> None:
+    with pytest.raises(SqlError, match="has no method initial"):
+        udaf(type("Empty", (), {}))
