@@ -8,6 +8,7 @@ from pathlib import Path
 
 from penstock import settings
 from penstock.connect import pages as connect_pages
+from penstock.formats import pages as format_pages
 from penstock.functions import document as functions_docs
 from penstock.plan import properties
 from penstock.sql import docs as sql_docs
@@ -20,6 +21,7 @@ Generator = Callable[[], Iterator[tuple[str, str]]]
 GENERATORS: list[Generator] = [
     lambda: iter([("settings.md", settings.page())]),
     connect_pages.pages,
+    format_pages.pages,
     sql_docs.pages,
     functions_docs.pages,
     lambda: iter([("sql/properties.md", properties.page())]),

@@ -6,7 +6,7 @@ import datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.formats.codec import KEY, VALUE, columns, decode, encode, rows
 
@@ -64,12 +64,14 @@ def test_nested_types_are_refused() -> None:
 
 @pytest.mark.parametrize(("value", "text"), [
     (1.0, "1.0"), (0.001, "0.001"), (1e-4, "1.0E-4"), (9999999.0, "9999999.0"), (1e7, "1.0E7"), (5e-324, "4.9E-324"), (-0.0, "-0.0"),
-    (123.456, "123.456"),    (1.7976931348623157e308, "1.7976931348623157E308"), (float("nan"), "NaN"), (float("-inf"), "-Infinity"), (100.0, "100.0"),
+    (123.456, "123.456"), (1.7976931348623157e308, "1.7976931348623157E308"), (float("nan"), "NaN"), (100.0, "100.0"),
+    (float("-inf"), "-Infinity"),
 ])
 def test_doubles_are_written_as_java_does(value: float, text: str) -> None:
     assert double_text(value) == text
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.none() | st.text(min_size=1), st.none() | st.floats(allow_nan=False))))
 def test_there_and_back(cells: list[tuple[str | None, float | None]]) -> None:
     wanted = columns(A=sql.STRING, B=sql.DOUBLE)

@@ -194,3 +194,11 @@ def test_batches_write_as_records_do(sample: list[tuple[object, ...] | None]) ->
 
 def test_options_are_those_of_the_statement() -> None:
     assert rows(decode("json", [Column("A", sql.INTEGER)], [b"5"], SerdeOptions(False, "t-value", wrap_single=False))) == [(5,)]
+
+
+def test_a_batch_larger_than_a_piece() -> None:
+    wanted = columns(A=sql.INTEGER, S=sql.STRING)
+    records = [b'{"A":%d,"S":"x"}' % i if i % 10_007 else b"{" for i in range(60_000)]
+    decoded = decode("JSON", wanted, records)
+    assert [e.row for e in decoded.errors] == [0, 10_007, 20_014, 30_021, 40_028, 50_035]
+    assert rows(decoded) == [(i, "x") if i % 10_007 else None for i in range(60_000)]

@@ -6,7 +6,7 @@ import struct
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.formats.codec import KEY, VALUE, columns, decode, encode, rows
 
@@ -25,6 +25,7 @@ def test_each_type(type_: sql.SqlType, value: object, data: bytes) -> None:
     assert rows(decode("KAFKA", columns(V=type_), [data, None, data], KEY)) == [(value,), None, (value,)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.integers(-(1 << 63), (1 << 63) - 1)))
 def test_there_and_back(numbers: list[int | None]) -> None:
     data = encode("KAFKA", columns(V=sql.BIGINT), [(n,) for n in numbers])

@@ -39,8 +39,8 @@ SLIPS = [
     ("SELECT a FROM t JOIN u WHERE b", "Line 1:24: WHERE is not expected here. Expected a name, AS, ON or WITHIN."),
     ("SELECT a FROM t WHERE a = 1 b = 2", "Line 1:29: b is not expected here. Is AND or OR missing before it?"),
     ("SELECT a,, b FROM t", "Line 1:10: Nothing stands between two commas. Leave one of them out, or add what is missing."),
-    ("CREATE TABLE t (id PRIMARY KEY)", "Line 1:20: A type is missing before PRIMARY. A column is written NAME TYPE, then what is special about it."),
-    ("CREATE STREAM s (id KEY)", "Line 1:21: A type is missing before KEY. A column is written NAME TYPE, then what is special about it."),
+    ("CREATE TABLE t (id PRIMARY KEY)", "Line 1:17: The column ID has no type. Write its type before PRIMARY."),
+    ("CREATE STREAM s (id KEY)", "Line 1:18: The column ID has no type. Write its type before KEY."),
     # brackets and quotes
     ("SELECT a FROM t WHERE a = 'it's'", "Line 1:31: The string ends before s. A quote within a string is doubled: 'it''s'"),
     ("SELECT MAP('a' : 1) FROM t", "Line 1:16: : is not expected here. Write := between a key or a name and its value."),

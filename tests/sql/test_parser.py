@@ -149,7 +149,6 @@ def test_words_that_are_names_too(word: str) -> None:
         ("STRUCT<>", types.Struct(())),
         ("address", types.Named("ADDRESS")),
         ("`address`", types.Named("address")),
-        ("`KEY`", types.Named("KEY")),
     ],
 )
 def test_types(sql: str, expected: types.SqlType) -> None:

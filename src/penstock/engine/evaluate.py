@@ -47,9 +47,7 @@ class Evaluator:
             if function.name not in Evaluator._registered:
                 with Evaluator._lock:
                     if function.name not in Evaluator._registered:
-                        # through the connection that lives on: DuckDB's functions do not outlive the one that made them
-                        assert Evaluator._instance is not None
-                        register(Evaluator._instance, function)
+                        register(self.connection, function)
                         Evaluator._registered.add(function.name)
 
     def bind(self, table: pa.Table | pa.RecordBatch) -> str:

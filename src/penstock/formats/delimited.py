@@ -31,6 +31,7 @@ class DelimitedDecoder:
 
     def __init__(self, columns: Sequence[Column], delimiter: str) -> None:
         self.columns = columns
+        self.delimiter = delimiter
         self.coercers = [coercer(c.type) for c in columns]
         escaped = re.escape(delimiter)
         quoted = rf'"(?P<quoted>(?:[^"]|"")*)"[ \t]*(?:(?P<end>{escaped})|\r?\n?\Z)'
@@ -55,6 +56,8 @@ class DelimitedDecoder:
         return cells
 
     def _split(self, line: str) -> list[str | None]:
+        if '"' not in line:
+            return [text or None for text in line.removesuffix("\n").removesuffix("\r").split(self.delimiter)]
         fields: list[str | None] = []
         position = 0
         while True:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from penstock.formats.json_shape import Shape
 
 ROWS_MIN = 48  # below so many records, one by one is quicker
+ROWS_AT_ONCE = 25_000  # so many records' working arrays stay in the processor's cache: a fifth quicker than 200,000
 _MAGIC = 0
 
 
@@ -34,14 +35,20 @@ class JsonDecoder:
         self.shapes: list[Shape] = []
 
     def __call__(self, data: pa.Array) -> Decoded:
-        from penstock.formats.rows import decode_rows, merge
+        from penstock.formats.rows import decode_rows, join
 
         if len(data) < ROWS_MIN or not self.shaped:
             return decode_rows(self.columns, self._row, data)
+        if len(data) <= ROWS_AT_ONCE:
+            return self._shapes(data)
+        return join([self._shapes(data.slice(start, ROWS_AT_ONCE)) for start in range(0, len(data), ROWS_AT_ONCE)])
+
+    def _shapes(self, data: pa.Array) -> Decoded:
         import numpy as np
         import pyarrow as pa
 
         from penstock.formats.json_columns import decode_shapes
+        from penstock.formats.rows import decode_rows, merge
 
         numbers = np.arange(len(data), dtype=np.int64)
         valid = data
@@ -68,7 +75,8 @@ class JsonEncoder:
 
         self.columns = columns
         self.encode_row = row_encoder(columns, unwrapped=unwrapped)
-        self.columnar = not unwrapped and len(columns) > 0 and all(_columnar(c.type) for c in columns)
+        self.unwrapped = unwrapped
+        self.columnar = len(columns) > 0 and all(_columnar(c.type) for c in columns)
 
     def __call__(self, columns: Sequence[pa.Array], present: pa.Array) -> Encoded:
         from penstock.formats.rows import encode_rows
@@ -91,7 +99,27 @@ class JsonEncoder:
                 return None
             series.append(pl.Series(column.name, pl.from_arrow(_numbers(array, column.type))))
         text = pl.DataFrame(series).to_struct("record").struct.json_encode().to_arrow().cast(pa.binary())
+        if self.unwrapped:
+            text = _without_name(text, self.columns[0].name)
+            present = pc.and_(present, columns[0].is_valid())
         return text if pc.all(present).as_py() else pc.if_else(present, text, pa.scalar(None, pa.binary()))
+
+
+def _without_name(text: pa.Array, name: str) -> pa.Array:
+    """The value of each {"NAME":value}: the bytes between where the value begins and the closing brace."""
+    import numpy as np
+    import pyarrow as pa
+
+    from penstock.formats.json_rows import name_head
+
+    head = len(name_head(name)) + 1
+    offsets = np.frombuffer(text.buffers()[1], np.int32)[text.offset:text.offset + len(text) + 1]
+    cut = np.empty(2 * len(text) + 1, np.int32)
+    cut[:-1:2] = offsets[:-1] + head
+    cut[1::2] = offsets[1:] - 1
+    cut[-1] = cut[-2]
+    pieces = pa.Array.from_buffers(pa.binary(), 2 * len(text), [None, pa.py_buffer(cut), text.buffers()[2]])
+    return pieces.take(pa.array(np.arange(0, 2 * len(text), 2)))
 
 
 def _columnar(type_: SqlType) -> bool:
@@ -132,7 +160,7 @@ def _numbers(array: pa.Array, type_: SqlType) -> pa.Array:
             return pc.floor_temporal(array, 1, "millisecond").cast(pa.timestamp("ms")).cast(pa.int64())
         case Array(item):
             inner = _numbers(array.values, item)
-            return pa.ListArray.from_arrays(array.offsets, inner, mask=array.is_null() if array.null_count else None)
+            return pa.Array.from_buffers(pa.list_(inner.type), len(array), array.buffers()[:2], offset=array.offset, children=[inner])
         case Struct(fields):
             children = [_numbers(array.field(i), f.type) for i, f in enumerate(fields)]
             return pa.StructArray.from_arrays(

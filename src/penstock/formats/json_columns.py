@@ -7,7 +7,7 @@ mean what the exact reading of `json_rows` would give. A record that is not prov
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,24 +24,20 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
     Bools = NDArray[np.bool_]
+    Wrong = Callable[[NDArray[np.uint8]], Bools]  # which bytes a scalar of the kind cannot have
 
 SHAPES_MAX = 8  # shapes tried on a batch before the rest is read record by record
 _WORD = 8
-_STRING_BYTES = np.ones(256, np.bool_)
-_STRING_BYTES[:0x20] = False
-_STRING_BYTES[[0x22, 0x5C]] = False
-_INTEGER_BYTES = np.zeros(256, np.bool_)
-_INTEGER_BYTES[list(b"-0123456789")] = True
-_NUMBER_BYTES = _INTEGER_BYTES.copy()
-_NUMBER_BYTES[ord(".")] = True
+_BLOCK = 16
 
 
 @dataclass(frozen=True)
 class Text:
-    """The bytes of a batch, with a word of padding behind, and where its records begin and end."""
+    """The bytes of a batch, with a block of padding behind, and where its records begin and end."""
 
     bytes: NDArray[np.uint8]
-    words: NDArray[np.uint64]  # the eight bytes from each position on
+    words: NDArray[np.uint64]  # the 8 bytes from each position on
+    blocks: NDArray[np.void]  # the 16 bytes from each position on
     starts: Ints
     ends: Ints
     buffer: pa.Buffer
@@ -55,12 +51,13 @@ def text_of(data: pa.Array) -> Text | None:
         return None
     offsets = np.frombuffer(data.buffers()[1], np.int32)[data.offset:data.offset + len(data) + 1].astype(np.int64)
     first, last = int(offsets[0]), int(offsets[-1])
-    padded = np.zeros(last - first + _WORD, np.uint8)
+    padded = np.zeros(last - first + _BLOCK, np.uint8)
     if last > first:
-        padded[:-_WORD] = np.frombuffer(data.buffers()[2], np.uint8)[first:last]
+        padded[:-_BLOCK] = np.frombuffer(data.buffers()[2], np.uint8)[first:last]
     words: NDArray[np.uint64] = np.ndarray((len(padded) - _WORD + 1,), np.dtype("<u8"), padded, 0, (1,))
+    blocks: NDArray[np.void] = np.ndarray((len(padded) - _BLOCK + 1,), np.dtype("V16"), padded, 0, (1,))
     offsets -= first
-    return Text(padded, words, offsets[:-1], offsets[1:], pa.py_buffer(padded))
+    return Text(padded, words, blocks, offsets[:-1], offsets[1:], pa.py_buffer(padded))
 
 
 def decode_shapes(data: pa.Array, columns: Sequence[Column], known: list[Shape], *, unwrapped: bool) -> tuple[list[tuple[Ints, Decoded]], Ints]:
@@ -119,29 +116,29 @@ def _cut(shape: Shape, text: Text, rows: Ints, separators: dict[bytes, Ints]) ->
     per_row = sum(shape.counts)
     all_rows = len(rows) == len(text.starts)
     begin, end = (text.starts, text.ends) if all_rows else (text.starts[rows], text.ends[rows])
-    places = np.empty((len(rows), 0), np.int64)
+    places = np.empty((0, len(rows)), np.int64)
     if per_row:
         hits = separators.get(shape.separator)
         if hits is None:
             hits = separators[shape.separator] = _find(text, shape.separator)
         regular = all_rows and len(hits) == len(rows) * per_row
         if regular:
-            places = hits.reshape(len(rows), per_row)
-            regular = bool((places[:, 0] >= begin).all() and (places[:, -1] < end).all())
+            places = np.ascontiguousarray(hits.reshape(len(rows), per_row).T)
+            regular = bool((places[0] >= begin).all() and (places[-1] < end).all())
         if not regular:
             low, high = np.searchsorted(hits, begin), np.searchsorted(hits, end)
             even = high - low == per_row
             rows, begin, end, low = rows[even], begin[even], end[even], low[even]
             if not len(rows):
                 return None
-            places = hits[low[:, None] + np.arange(per_row)]
+            places = hits[low + np.arange(per_row)[:, None]]
     good = end - begin >= sum(map(len, shape.literals)) + len(shape.tokens)
     tails = end - len(shape.literals[-1])
     starts, ends = [begin + len(shape.literals[0])], []
     good &= _same(text, begin, shape.literals[0], good)
     column = 0
     for literal, count, first in zip(shape.literals[1:-1], shape.counts, shape.first, strict=True):
-        at = places[:, column] - first
+        at = places[column] - first
         column += count
         good &= at > starts[-1]
         good &= _same(text, at, literal, good)
@@ -159,7 +156,7 @@ def _cut(shape: Shape, text: Text, rows: Ints, separators: dict[bytes, Ints]) ->
 
 def _find(text: Text, separator: bytes) -> Ints:
     """Where the separator occurs in the whole text, ascending."""
-    places = np.flatnonzero(text.bytes[:-_WORD] == separator[0])
+    places = np.flatnonzero(text.bytes[:-_BLOCK] == separator[0])
     for distance, byte in enumerate(separator[1:], 1):
         places = places[text.bytes.take(places + distance, mode="clip") == byte]
     return places
@@ -168,13 +165,16 @@ def _find(text: Text, separator: bytes) -> Ints:
 def _same(text: Text, at: Ints, literal: bytes, good: Bools) -> Bools:
     """Whether the literal stands at each place."""
     same = good.copy()
-    last = len(text.words) - 1
-    for start in range(0, len(literal), _WORD):
-        piece = literal[start:start + _WORD]
-        word = text.words[np.clip(at + start, 0, last)]
-        if len(piece) < _WORD:
-            word = word & np.uint64((1 << 8 * len(piece)) - 1)
-        same &= word == np.uint64(int.from_bytes(piece, "little"))
+    last = len(text.blocks) - 1
+    for start in range(0, len(literal), _BLOCK):
+        piece = literal[start:start + _BLOCK]
+        found = text.blocks[np.clip(at + start, 0, last)].view(np.dtype("<u8"))
+        for half in range(0, len(piece), _WORD):
+            part = piece[half:half + _WORD]
+            word = found[half // _WORD::2]
+            if len(part) < _WORD:
+                word = word & np.uint64((1 << 8 * len(part)) - 1)
+            same &= word == np.uint64(int.from_bytes(part, "little"))
     return same
 
 
@@ -195,12 +195,27 @@ def _contents(array: pa.Array) -> tuple[NDArray[np.uint8], Ints]:
     return (np.frombuffer(array.buffers()[2], np.uint8)[:size] if size else np.empty(0, np.uint8)), offsets
 
 
-def _spoil(array: pa.Array, allowed: Bools, good: Bools) -> None:
-    """Mark as not good the rows that hold a byte that is not allowed."""
+def _spoil(array: pa.Array, wrong: Wrong, good: Bools) -> None:
+    """Mark as not good the rows that hold a wrong byte."""
     content, offsets = _contents(array)
-    fine = allowed[content]
-    if not fine.all():
-        good[np.searchsorted(offsets, np.flatnonzero(~fine), side="right") - 1] = False
+    places = np.flatnonzero(wrong(content))
+    if len(places):
+        good[np.searchsorted(offsets, places, side="right") - 1] = False
+
+
+def _not_in_strings(content: NDArray[np.uint8]) -> Bools:
+    wrong: Bools = (content < 0x20) | (content == ord('"')) | (content == ord("\\"))
+    return wrong
+
+
+def _not_in_integers(content: NDArray[np.uint8]) -> Bools:
+    wrong: Bools = (content - np.uint8(ord("0")) > 9) & (content != ord("-"))
+    return wrong
+
+
+def _not_in_numbers(content: NDArray[np.uint8]) -> Bools:
+    wrong: Bools = (content - np.uint8(ord("-")) > 12) | (content == ord("/"))  # - . / 0 to 9 lie side by side
+    return wrong
 
 
 def _is_null(text: Text, starts: Ints, ends: Ints) -> Bools:
@@ -227,20 +242,20 @@ def _convert(token: Token, text: Text, starts: Ints, ends: Ints, good: Bools) ->
         case Primitive("BOOLEAN"):
             return _booleans(text, starts, ends, good)
         case Primitive("DOUBLE"):
-            return _numbers(text, starts, ends, good, _NUMBER_BYTES, 25, pa.float64())
+            return _numbers(text, starts, ends, good, _not_in_numbers, 25, pa.float64())
         case Decimal(precision, scale):
             return _decimals(text, starts, ends, good, precision, scale)
         case Primitive("TIMESTAMP"):
-            ms = _numbers(text, starts, ends, good, _INTEGER_BYTES, 15, pa.int64())
+            ms = _numbers(text, starts, ends, good, _not_in_integers, 15, pa.int64())
             return _scaled(ms, 1000).view(pa.timestamp("us"))
         case Primitive("TIME"):
-            ms = _ranged(_numbers(text, starts, ends, good, _INTEGER_BYTES, 15, pa.int64()), 0, DAY_MS - 1, good)
+            ms = _ranged(_numbers(text, starts, ends, good, _not_in_integers, 15, pa.int64()), 0, DAY_MS - 1, good)
             return _scaled(ms, 1000).view(pa.time64("us"))
         case Primitive("INTEGER" | "DATE"):
-            wide = _numbers(text, starts, ends, good, _INTEGER_BYTES, 15, pa.int64())
+            wide = _numbers(text, starts, ends, good, _not_in_integers, 15, pa.int64())
             return _ranged(wide, -(1 << 31), (1 << 31) - 1, good).cast(pa.int32()).view(arrow_type(token.type))
         case Primitive("BIGINT"):
-            return _numbers(text, starts, ends, good, _INTEGER_BYTES, 18, pa.int64())
+            return _numbers(text, starts, ends, good, _not_in_integers, 18, pa.int64())
     raise AssertionError(f"no shape holds a {token.type}")
 
 
@@ -252,7 +267,7 @@ def _check(token: Token, text: Text, starts: Ints, ends: Ints, good: Bools) -> N
         case "boolean":
             _booleans(text, starts, ends, good)
         case "number":
-            _numbers(text, starts, ends, good, _NUMBER_BYTES, 25, pa.float64())
+            _numbers(text, starts, ends, good, _not_in_numbers, 25, pa.float64())
         case "null":
             good &= _is_null(text, starts, ends)
 
@@ -266,7 +281,7 @@ def _strings(text: Text, starts: Ints, ends: Ints, good: Bools) -> pa.Array:
         null = _is_null(text, starts, ends)
         good &= quoted | null
         array = _slices(text, np.where(quoted, starts + 1, starts), np.where(quoted, ends - 1, starts))
-    _spoil(array, _STRING_BYTES, good)
+    _spoil(array, _not_in_strings, good)
     return _with_nulls(array, null, pa.string())
 
 
@@ -281,12 +296,12 @@ def _booleans(text: Text, starts: Ints, ends: Ints, good: Bools) -> pa.Array:
     return pa.array(true, mask=~known)
 
 
-def _numbers(text: Text, starts: Ints, ends: Ints, good: Bools, allowed: Bools, size_max: int, type_: pa.DataType) -> pa.Array:
+def _numbers(text: Text, starts: Ints, ends: Ints, good: Bools, wrong: Wrong, size_max: int, type_: pa.DataType) -> pa.Array:
     """Numbers in the plain grammar (no exponent), of at most `size_max` bytes; the reading by Arrow rounds correctly."""
-    return _read(_plain_numbers(text, starts, ends, good, allowed, size_max), type_, good)
+    return _read(_plain_numbers(text, starts, ends, good, wrong, size_max), type_, good)
 
 
-def _plain_numbers(text: Text, starts: Ints, ends: Ints, good: Bools, allowed: Bools, size_max: int) -> pa.Array:
+def _plain_numbers(text: Text, starts: Ints, ends: Ints, good: Bools, wrong: Wrong, size_max: int) -> pa.Array:
     """The text of the numbers, NULL for a null and for what is not good."""
     codes = text.bytes
     head = codes[starts]
@@ -308,7 +323,7 @@ def _plain_numbers(text: Text, starts: Ints, ends: Ints, good: Bools, allowed: B
         good &= fine | null
         array = _slices(text, starts, np.where(fine, ends, starts))
     spoilt = np.ones(len(starts), np.bool_)
-    _spoil(array, allowed, spoilt)
+    _spoil(array, wrong, spoilt)
     good &= spoilt
     return _with_nulls(array, ~(fine & spoilt), pa.string())
 
@@ -327,7 +342,7 @@ def _read(numbers: pa.Array, type_: pa.DataType, good: Bools) -> pa.Array:
 def _decimals(text: Text, starts: Ints, ends: Ints, good: Bools, precision: int, scale: int) -> pa.Array:
     import pyarrow.compute as pc
 
-    numbers = _plain_numbers(text, starts, ends, good, _NUMBER_BYTES, 40)
+    numbers = _plain_numbers(text, starts, ends, good, _not_in_numbers, 40)
     whole = precision - scale
     fraction = rf"(\.[0-9]{{1,{scale}}})?" if scale else ""
     fits = pc.match_substring_regex(numbers, rf"^-?[0-9]{{1,{max(whole, 1)}}}{fraction}$").fill_null(True)

@@ -97,6 +97,11 @@ def row_encoder(columns: Sequence[Column], *, unwrapped: bool) -> RowEncoder:
     return encode
 
 
+def name_head(name: str) -> bytes:
+    """What stands before a field's value: `"NAME":`."""
+    return orjson.dumps(name) + b":"
+
+
 def _dump(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
@@ -130,7 +135,7 @@ def _special(value: float) -> str:
 def _decimal_row_encoder(columns: Sequence[Column], *, unwrapped: bool) -> RowEncoder:
     """As `row_encoder`, for rows that hold a DECIMAL: orjson cannot write one as a number, so text is put together from the parts."""
     texts = [_text_writer(c.type) for c in columns]
-    heads = [orjson.dumps(c.name) + b":" for c in columns]
+    heads = [name_head(c.name) for c in columns]
 
     def encode(cells: Sequence[Any]) -> bytes | None:
         if unwrapped:

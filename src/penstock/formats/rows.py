@@ -139,6 +139,18 @@ def holds_decimal(type_: SqlType) -> bool:
     return False
 
 
+def join(parts: Sequence[Decoded]) -> Decoded:
+    """The decoding of a batch from those of its pieces, in order."""
+    import pyarrow as pa
+
+    errors, start = [], 0
+    for part in parts:
+        errors += [RowError(e.row + start, e.reason) for e in part.errors]
+        start += len(part.present)
+    columns = [pa.concat_arrays(pieces) for pieces in zip(*(p.columns for p in parts), strict=True)]
+    return Decoded(columns, pa.concat_arrays([p.present for p in parts]), errors)
+
+
 def merge(parts: Sequence[tuple[Any, Decoded]], total: int, columns: Sequence[Column]) -> Decoded:
     """Put decoded parts of a batch together. A part is the ascending row numbers (numpy int64) that it holds, and their decoding; rows that
     no part holds are null."""

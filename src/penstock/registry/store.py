@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
@@ -44,16 +45,14 @@ class MemoryStore(Store):
 
 
 class TopicStore(Store):
-    """Records in the compacted topic `_schemas` of a log; the topic is made when there is none."""
+    """Records in the compacted topic `_schemas` of a log; the topic is made with the first record."""
 
     def __init__(self, log: Log) -> None:
-        from penstock.log.protocol import TopicConfig
-
         self.log = log
-        if log.topic(TOPIC) is None:
-            log.create_topic(TOPIC, 1, TopicConfig(cleanup=frozenset({"compact"}), retention_ms=None))
 
     def load(self) -> Iterable[tuple[bytes, bytes | None]]:
+        if self.log.topic(TOPIC) is None:
+            return
         offset = self.log.start_offset(TOPIC, 0)
         while True:
             batch = self.log.read(TOPIC, 0, offset)
@@ -63,18 +62,12 @@ class TopicStore(Store):
             offset = batch.column("offset")[-1].as_py() + 1
 
     def append(self, key: bytes, value: bytes | None) -> None:
-        import time
+        from penstock.log.protocol import Append, TopicConfig
+        from penstock.log.records import records
 
-        import pyarrow as pa
-
-        from penstock.log.protocol import Append
-
-        header_type = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
-        records = pa.record_batch({
-            "timestamp": pa.array([time.time_ns() // 1_000_000], pa.int64()), "key": pa.array([key], pa.binary()),
-            "value": pa.array([value], pa.binary()), "headers": pa.nulls(1, header_type),
-        })
-        self.log.append(Append(TOPIC, 0, records))
+        if self.log.topic(TOPIC) is None:
+            self.log.create_topic(TOPIC, 1, TopicConfig(cleanup=frozenset({"compact"}), retention_ms=None))
+        self.log.append(Append(TOPIC, 0, records([(time.time_ns() // 1_000_000, key, value)])))
 
     def version(self) -> int:
-        return self.log.end_offset(TOPIC, 0)
+        return 0 if self.log.topic(TOPIC) is None else self.log.end_offset(TOPIC, 0)

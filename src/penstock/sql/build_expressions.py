@@ -309,16 +309,6 @@ def _field(at: Position, field_name: str, type_: SqlType) -> Field:
     return Field(field_name, type_)
 
 
-def _bare_type(at: Position, word: Token) -> SqlType:
-    if word.text.upper() in ("KEY", "PRIMARY", "HEADER", "HEADERS"):
-        raise SqlError(f"A type is missing before {word.text}.", mend="A column is written NAME TYPE, then what is special about it.", position=at)
-    return _named_type(at, word.text.upper())
-
-
-def _quoted_type(at: Position, token: Token) -> SqlType:
-    return _named_type(at, _quoted_name(at, token))
-
-
 def _named_type(at: Position, type_name: str) -> SqlType:
     if type_name in ("DECIMAL", "NUMERIC"):
         raise SqlError("DECIMAL needs a precision and a scale.", mend="Write DECIMAL(10, 2), for instance.", position=at)

@@ -8,7 +8,7 @@ from typing import Any, cast
 from penstock.errors import Position, SqlError
 from penstock.sql import ast
 from penstock.sql.tokens import Token
-from penstock.sql.types import SqlType
+from penstock.sql.types import Named, SqlType
 
 Property = tuple[str, bool, ast.PropertyValue, Position]
 Columns = tuple[ast.ColumnDefinition, ...]
@@ -61,6 +61,8 @@ def _columns(at: Position, *definitions: ast.ColumnDefinition) -> Columns:
 
 
 def _column(at: Position, name: str, type_: SqlType, constraint: tuple[str, str | None] | None) -> ast.ColumnDefinition:
+    if isinstance(type_, Named) and type_.name in ("KEY", "PRIMARY", "HEADER", "HEADERS"):
+        raise SqlError(f"The column {name} has no type.", mend=f"Write its type before {type_.name}.", position=at)
     kind, header_name = constraint or (None, None)
     return ast.ColumnDefinition(name, type_, cast(Any, kind), header_name, position=at)
 
