@@ -77,6 +77,19 @@ def test_any_name_and_many_stores(log: Log, topic_name: Callable[[], str]) -> No
         assert [snapshot.state(name).get_many([b"k"]) for name in names] == [[name.encode()] for name in names]
 
 
+def test_stores_go_by_the_beginning_of_their_names(log: Log, topic_name: Callable[[], str]) -> None:
+    query = topic_name()
+    names = [f"{query}/{name}" for name in ("a", "b", "x" * 2000)]
+    with log.begin() as transaction:
+        for name in (*names, query + "0/a"):
+            transaction.state(name).put_many([(b"k", b"v")])
+    log.delete_states(query + "/")
+    log.delete_states(query + "/")
+    with log.snapshot() as snapshot:
+        assert [snapshot.state(name).count() for name in names] == [0, 0, 0]
+        assert snapshot.state(query + "0/a").count() == 1
+
+
 def test_a_key_too_long_is_told(log: Log, topic_name: Callable[[], str]) -> None:
     name = topic_name()
     with log.begin() as transaction:

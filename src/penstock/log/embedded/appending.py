@@ -96,10 +96,11 @@ def _append_together(view: View, requests: list[_Request]) -> None:
             groups.setdefault((append.topic, append.partition), []).append((request, index, append.records, sequence))
             sequence += append.records.num_rows
     for (name, partition), members in groups.items():
-        batches = [batch for _, _, batch, _ in members]
-        together = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
-        sequences = np.concatenate([np.arange(first, first + batch.num_rows) for _, _, batch, first in members])
-        offset = partitions.append(view, require(view, name), partition, together, sequences)
+        together, sequences = members[0][2], None
+        if len(members) > 1:
+            together = pa.concat_batches([batch for _, _, batch, _ in members])
+            sequences = np.concatenate([np.arange(first, first + batch.num_rows) for _, _, batch, first in members])
+        offset = partitions.append(view, require(view, name), partition, together, members[0][3], sequences)
         for request, index, batch, _ in members:
             request.offsets[index] = offset
             offset += batch.num_rows

@@ -7,7 +7,6 @@ the same, and the next pass begins where `compacted` still stands.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -42,7 +41,7 @@ def compact(environment: Environment, topic: Topic, partition: int, now_ms: int,
             if find(view, topic.info.name) != topic:
                 return
             place = head(view, topic, partition)
-            put_head(view, topic, partition, replace(place, compacted=done, compacted_bytes=place.bytes, horizon=horizon))
+            put_head(view, topic, partition, place._replace(compacted=done, compacted_bytes=place.bytes, horizon=horizon))
         if done >= end:
             return
 

@@ -8,7 +8,7 @@ that may still grow.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -66,7 +66,7 @@ def _pass(environment: Environment, topic: Topic, partition: int, stopped: Calla
     if settled is not None:
         with environment.writing() as view:
             if find(view, topic.info.name) == topic:
-                put_head(view, topic, partition, replace(head(view, topic, partition), merged=settled))
+                put_head(view, topic, partition, head(view, topic, partition)._replace(merged=settled))
     return merged
 
 

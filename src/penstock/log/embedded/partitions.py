@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,15 +17,22 @@ from penstock.log.records import NOTHING_READ
 BYTES_READ_MAX = 1 << 30  # binary columns count their bytes in 32 bits
 
 
-def append(view: View, topic: Topic, partition: int, batch: pa.RecordBatch, sequences: np.ndarray[Any, Any] | None = None) -> int:
-    """Append checked records (columns of RECORDS); return the offset of the first. `sequences`: where the caller has numbered them."""
+def append(
+    view: View,
+    topic: Topic,
+    partition: int,
+    batch: pa.RecordBatch,
+    sequence: int | None = None,
+    sequences: np.ndarray[Any, Any] | None = None,
+) -> int:
+    """Append checked records (columns of RECORDS); return the offset of the first. Where the caller has numbered them already, `sequence` is the
+    first's, and `sequences` all, where they do not count up."""
     place = head(view, topic, partition)
     if not batch.num_rows:
         return place.end
-    sequence = view.advance(CLOCK, batch.num_rows) if sequences is None else int(sequences[0])
-    value = encode(batch, sequence, sequences=sequences)
+    value = encode(batch, view.advance(CLOCK, batch.num_rows) if sequence is None else sequence, sequences=sequences)
     view.txn.put(KEY.pack(topic.id, partition, place.end), value, db=view.batches)
-    after = replace(place, end=place.end + batch.num_rows, bytes=place.bytes + len(value), batches=place.batches + 1)
+    after = place._replace(end=place.end + batch.num_rows, bytes=place.bytes + len(value), batches=place.batches + 1)
     put_head(view, topic, partition, after)
     return place.end
 
@@ -59,7 +65,7 @@ def replace_batches(view: View, topic: Topic, partition: int, old: Sequence[tupl
         view.txn.put(KEY.pack(topic.id, partition, base), value, db=view.batches)
     place = head(view, topic, partition)
     grown = sum(len(value) for _, value in new) - sum(size for _, size in old)
-    return replace(place, bytes=place.bytes + grown, batches=place.batches + len(new) - len(old))
+    return place._replace(bytes=place.bytes + grown, batches=place.batches + len(new) - len(old))
 
 
 def read(view: View, name: str, partition: int, offset: int, max_records: int, max_bytes: int) -> pa.RecordBatch:

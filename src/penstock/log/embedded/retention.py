@@ -5,8 +5,6 @@ By time: a batch whose latest record is older than `retention_ms`. By size: as l
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from penstock.log.embedded.batches import header_of
 from penstock.log.embedded.environment import Environment
 from penstock.log.embedded.partitions import replace_batches, stored
@@ -28,7 +26,7 @@ def expire(environment: Environment, topic: Topic, partition: int, now_ms: int) 
             if find(view, topic.info.name) != topic:
                 return  # deleted or altered meanwhile: the next pass sees it as it is
             place = replace_batches(view, topic, partition, chunk, [])
-            put_head(view, topic, partition, replace(place, start=rest[0][0] if rest else start))
+            put_head(view, topic, partition, place._replace(start=rest[0][0] if rest else start))
 
 
 def _doomed(environment: Environment, topic: Topic, partition: int, now_ms: int) -> tuple[list[tuple[int, int]], int]:

@@ -20,10 +20,16 @@ KEY_BYTES_MAX = 500
 
 def open_store(view: View, name: str, *, writable: bool) -> StateStore:
     """The store `name` in the transaction; made by the first thing put into it."""
+    key = _name_key(name)
+    return LmdbStateStore(view, key, view.get(key), writable)
+
+
+def _name_key(name: str) -> bytes:
+    """Where the number of a store stands. A long name keeps its beginning, so that stores can be found by it."""
     text = name.encode()
-    key = STORE + (text if len(text) <= NAME_BYTES_MAX else b"sha256 " + hashlib.sha256(text).digest())
-    prefix = view.get(key)
-    return LmdbStateStore(view, key, prefix, writable)
+    if len(text) <= NAME_BYTES_MAX:
+        return STORE + text
+    return STORE + text[:NAME_BYTES_MAX] + b"\0" + hashlib.sha256(text).digest()
 
 
 class LmdbStateStore(StateStore):
@@ -120,8 +126,11 @@ class LmdbStateStore(StateStore):
 
 def delete_stores(view: View, prefix: str) -> None:
     """Remove every store whose name begins with `prefix`."""
-    for key, _ in list(view.items(STORE + prefix.encode())):
-        open_store(view, key[len(STORE) :].decode(), writable=True).clear()
+    text = prefix.encode()
+    if len(text) > NAME_BYTES_MAX:
+        raise StorageError(f"State stores cannot be found by {len(text)} bytes of their names.", mend=f"Give at most {NAME_BYTES_MAX}.")
+    for key, number in list(view.items(STORE + text)):
+        LmdbStateStore(view, key, number, writable=True).clear()
 
 
 def _after(prefix: bytes) -> bytes:

@@ -6,7 +6,8 @@ import functools
 import json
 import struct
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from penstock.errors import TopicError
 from penstock.log.embedded.batches import KEY, NO_HORIZON
@@ -30,8 +31,7 @@ class Topic:
     info: TopicInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """Where a partition stands. `start`, `end`: its first and its next offset. `bytes`, `batches`: stored. `merged`, `compacted`: the offsets
     up to which merging and compaction have been; `compacted_bytes`: what was stored then; `horizon`: the first time (ms) at which
     tombstones can go, NO_HORIZON where none wait."""
@@ -141,4 +141,4 @@ def head(view: View, topic: Topic, partition: int) -> Head:
 
 def put_head(view: View, topic: Topic, partition: int, head: Head) -> None:
     """Store where the partition stands."""
-    view.put(HEAD + PARTITION.pack(topic.id, partition), POSITIONS.pack(*astuple(head)))
+    view.put(HEAD + PARTITION.pack(topic.id, partition), POSITIONS.pack(*head))

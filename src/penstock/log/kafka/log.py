@@ -120,6 +120,11 @@ class KafkaLog(Log):
         self._check()
         self._groups.delete(group)
 
+    def delete_states(self, prefix: str) -> None:
+        self._check()
+        self._check_outside()
+        self._state.delete_states(prefix)
+
     @contextlib.contextmanager
     def begin(self) -> Iterator[Transaction]:
         self._check()
