@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from penstock import settings
+from penstock.cli import pages as command_pages
 from penstock.connect import pages as connect_pages
 from penstock.formats import pages as format_pages
 from penstock.functions import document as functions_docs
@@ -22,6 +23,7 @@ GENERATORS: list[Generator] = [
     lambda: iter([("settings.md", settings.page())]),
     connect_pages.pages,
     format_pages.pages,
+    command_pages.pages,
     sql_docs.pages,
     functions_docs.pages,
     lambda: iter([("sql/properties.md", properties.page())]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -135,6 +136,7 @@ def _check(config: Config, path: Path) -> None:
     if config.calibration.dry >= config.calibration.wet:
         raise ConfigError(f"{path}: a sensor reads more in water than in air; dry is {config.calibration.dry}, wet {config.calibration.wet}.")
     for plant in config.plants:
-        int(plant.sensor, 16)
+        if not re.fullmatch(r"0x[0-7][0-9a-f]", plant.sensor):
+            raise ConfigError(f"{path}: the sensor '{plant.sensor}' of plant {plant.id} is no address such as 0x36.")
         if config.driver == "simulator" and plant.id not in config.pots:
             raise ConfigError(f"{path}: plant {plant.id} has no [simulator.pots.{plant.id}].")

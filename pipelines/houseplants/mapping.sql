@@ -4,5 +4,6 @@ CREATE STREAM sensor_mapping (
   id STRING KEY
 ) WITH (
   kafka_topic='houseplant-sensor-mapping',
-  value_format='AVRO'
+  value_format='AVRO',
+  cleanup_policy='compact'
 );

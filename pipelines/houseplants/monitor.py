@@ -12,7 +12,7 @@ from .config import Calibration
 from .sensors import Driver, SensorError
 
 if TYPE_CHECKING:
-    pass
+    from penstock import Database
 
 PUBLISH_S_MIN = 0.05
 """At a clock that runs fast, readings are published together, at most this often (in the world's seconds)."""
@@ -20,7 +20,7 @@ CYCLES_MAX = 2_000
 
 _logger = logging.getLogger("houseplants")
 
-Publish = Callable[[Sequence[Mapping[str, Any]]], None]
+Publish = Callable[[Sequence[Mapping[str, Any]]], object]
 
 
 class SensorMapping:
@@ -29,7 +29,7 @@ class SensorMapping:
     The reader is a consumer that starts at the earliest record and commits nothing: after each start it reads the mapping anew.
     """
 
-    def __init__(self, db: Any) -> None:
+    def __init__(self, db: Database) -> None:
         self._lock = threading.Lock()
         self._plants: dict[int, int] = {}
         db.execute("SET 'auto.offset.reset' = 'earliest';")

@@ -58,10 +58,11 @@ def _board_bus() -> Any:
     """The I2C bus of the board this runs on."""
     try:
         import board
-    except (ImportError, NotImplementedError) as error:
+
+        return board.I2C()
+    except (ImportError, AttributeError, NotImplementedError, OSError, RuntimeError, ValueError) as error:
         raise SensorError(
             f"This machine has no I2C bus that Adafruit's library knows ({error}).",
             mend="On a Raspberry Pi: pip install 'penstock[sensors]', and enable I2C by raspi-config. "
             "Elsewhere set driver = 'simulator' in config.toml.",
         ) from error
-    return board.I2C()

@@ -54,15 +54,19 @@ class _Soil:
 
 
 class Simulator:
-    """The plants of a configuration from `start_ms` on, as a driver of the monitor. Each has its own random numbers, from `seed` and its id."""
+    """The plants of a configuration from `start_ms` on, as a driver of the monitor. Each has its own random numbers, from `seed` and its id.
+    `moisture` (plant -> per cent) is where to begin instead of the configuration's."""
 
-    def __init__(self, config: Config, *, seed: int, start_ms: int) -> None:
+    def __init__(self, config: Config, *, seed: int, start_ms: int, moisture: Mapping[int, float] | None = None) -> None:
         self._config = config
         self._now_ms = start_ms
         self._random = {plant.id: random.Random(f"{seed}/{plant.id}") for plant in config.plants}  # noqa: S311 - not for secrets
         self._soil = {
             plant.id: _Soil(config.pots[plant.id], start_ms, self._random[plant.id], self.air_c(start_ms)) for plant in config.plants
         }
+        for plant_id, percent in (moisture or {}).items():
+            if plant_id in self._soil:
+                self._soil[plant_id].moisture = percent
         # A sensor stays in the pot that it was put in, whatever the mapping says.
         self._pots = {int(plant.sensor, 16): plant.id for plant in config.plants}
 

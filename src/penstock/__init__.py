@@ -8,11 +8,13 @@
 [('Crouton',)]
 """
 
+import penstock.connect  # noqa: F401 - loaded first, so that its name gives way to the function's for good
 from penstock.database import Database, connect
 from penstock.errors import ConfigError, ConnectorError, DataError, Error, SchemaError, SqlError, StorageError, TopicError
+from penstock.registry.model import Schema
 from penstock.result import Query, Result, Row
 
 __all__ = [
-    "ConfigError", "ConnectorError", "DataError", "Database", "Error", "Query", "Result", "Row", "SchemaError", "SqlError", "StorageError",
+    "ConfigError", "ConnectorError", "DataError", "Database", "Error", "Query", "Result", "Row", "Schema", "SchemaError", "SqlError", "StorageError",
     "TopicError", "connect",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -91,6 +92,8 @@ class Query:
         self._watch: Callable[[int, float | None], int] | None = None
         self._version: Callable[[], int] = lambda: 0
         self._closed = False
+        self._stepping = threading.RLock()
+        """Held while the task is stepped or closed, so that `close` may come from any thread."""
 
     # ------------------------------------------------------------------------------------------ made by the database
 
@@ -120,18 +123,18 @@ class Query:
 
     def _more(self) -> bool:
         """Wait for another row of a push query; False where there will be none."""
-        assert self._task is not None
         assert self._watch is not None
         deadline = None if self.timeout is None else time.monotonic() + self.timeout
         while not self._rows:
             version = self._version()
-            if self._closed:
-                return False
-            if self._task.step():
-                continue
-            if self._task.finished:
-                self.close()
-                return bool(self._rows)
+            with self._stepping:
+                if self._closed or self._task is None:
+                    return False
+                if self._task.step():
+                    continue
+                if self._task.finished:
+                    self.close()
+                    return bool(self._rows)
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 return False
@@ -145,8 +148,9 @@ class Query:
 
     def advance(self) -> None:
         """Let a push query process what is in the log now."""
-        while self._task is not None and not self._task.finished and self._task.step():
-            pass
+        with self._stepping:
+            while self._task is not None and not self._task.finished and self._task.step():
+                pass
 
     def drain(self) -> list[Row]:
         """The rows of a push query that follow from what is in the log now."""
@@ -180,11 +184,12 @@ class Query:
         return self.arrow().to_pandas()
 
     def close(self) -> None:
-        """End a push query. Closing twice is no error."""
+        """End a push query, from any thread: who iterates over it gets no more rows. Closing twice is no error."""
         self._closed = True
-        if self._task is not None:
-            self._task.close()
-            self._task = None
+        with self._stepping:
+            if self._task is not None:
+                self._task.close()
+                self._task = None
 
     def __enter__(self) -> Query:
         return self

@@ -16,13 +16,14 @@ PACKAGE = ROOT / "src" / "penstock"
 # but for the pairs of SIDEWAYS. Every room and module of the package must stand here.
 HEIGHT = {
     "errors": 0, "sql": 1,
-    "formats": 2, "log": 2, "registry": 2, "functions": 2, "settings": 2,
-    "plan": 3,
+    "formats": 2, "log": 2, "registry": 2, "functions": 2, "settings": 2, "result": 2,
+    "plan": 3, "connect": 3,
     "catalog": 4,
     "engine": 5,
-    "database": 6, "rows": 6, "testing": 7,
-    "connect": 7, "bots": 7, "server": 7, "console": 8,
-    "cli": 9,
+    "statements": 6,
+    "database": 7, "testing_nodes": 7, "testing": 8,
+    "bots": 8, "server": 8, "console": 9,
+    "cli": 10,
 }  # fmt: skip
 SIDEWAYS = {("formats", "registry"), ("registry", "log"), ("plan", "catalog")}
 HEAVY = ("duckdb", "pyarrow", "polars", "lmdb", "lark", "pandas", "confluent_kafka", "httpx", "typer", "rich", "prompt_toolkit")

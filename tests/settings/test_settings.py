@@ -36,7 +36,7 @@ def test_values_and_defaults() -> None:
     properties = settings.checked({"cache.max.bytes.buffering": 0, "ksql.persistence.wrap.single.values": False})
     assert settings.value(properties, "cache.max.bytes.buffering") == 0
     assert settings.value(properties, "ksql.persistence.wrap.single.values") is False
-    assert settings.value(properties, "auto.offset.reset") == "latest"
+    assert settings.value(properties, "auto.offset.reset") == "earliest"
 
 
 def test_every_setting_is_explained_and_its_default_is_valid() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Sequence
 
@@ -80,7 +81,8 @@ def infer_columns(name: str, options: SerdeOptions, schemas: SchemaRegistry) -> 
 
 def register_schema(name: str, columns: Sequence[Column], options: SerdeOptions, schemas: SchemaRegistry) -> int | None:
     """Register the schema of `columns` under `options.subject`, as CREATE does for a format with schemas; return its id, or None for a format
-    without. Where `options.schema_id` pins a schema, that is the one. Raises SchemaError where it is refused as incompatible."""
+    without. Where `options.schema_id` pins a schema, that is the one, and where the newest schema of the subject gives these very columns, it
+    stays: who registered it knows its names, types and documentation better. Raises SchemaError where it is refused as incompatible."""
     check_columns(name, columns, options)
     definition = format_named(name)
     if definition.schema is None:
@@ -88,4 +90,9 @@ def register_schema(name: str, columns: Sequence[Column], options: SerdeOptions,
     if options.schema_id is not None:
         schemas.by_id(options.schema_id)
         return options.schema_id
+    latest = schemas.latest(options.subject)
+    if latest is not None and options.full_schema_name is None and definition.infer is not None and latest.schema.type == definition.schema_type:
+        with contextlib.suppress(SchemaError, SqlError):  # a schema that columns cannot be taken from is not theirs
+            if definition.infer(latest.schema, options, schemas) == list(columns):
+                return latest.id
     return schemas.register(options.subject, definition.schema(columns, options))

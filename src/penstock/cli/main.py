@@ -1,0 +1,67 @@
+"""The command `penstock`: its subcommands, and what becomes of an error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import typer
+
+from penstock.cli import demo, query, run, shell, version
+from penstock.errors import Error
+
+app = typer.Typer(
+    name="penstock",
+    help="An event-streaming database: topics, streaming SQL, schemas and connectors in one process, on one folder.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (run.run, shell.shell, query.query, demo.demo, version.version):
+    app.command()(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command of `arguments` (those of the process by default) and exit: 0 when it went well, 1 for an error, 2 for wrong usage.
+
+    An error is one line on stderr. A traceback is shown only for a bug in Penstock, and only with PENSTOCK_DEBUG=1.
+    """
+    sys.exit(_code(sys.argv[1:] if arguments is None else arguments))
+
+
+def _code(arguments: list[str]) -> int:
+    try:
+        code = app(arguments or ["--help"], prog_name="penstock", standalone_mode=False)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context else "penstock"
+        print(f"{' '.join(error.format_message().split()).rstrip('.')}. See: {where} --help", file=sys.stderr)
+        return error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Error as error:
+        if os.environ.get("PENSTOCK_DEBUG"):
+            traceback.print_exc()
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last place where a bug can be told of in one line
+        if os.environ.get("PENSTOCK_DEBUG"):
+            traceback.print_exc()
+        what = " ".join(str(error).split())
+        print(
+            f"Penstock has a bug: {type(error).__name__}: {what}. Please report it, with what PENSTOCK_DEBUG=1 shows, "
+            "at the project's issue tracker.",
+            file=sys.stderr,
+        )
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""`penstock run`."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import penstock
+from penstock.cli.options import DEFAULT_FOLDER, Data, Functions
+from penstock.cli.output import Output, write
+from penstock.cli.query import follow
+from penstock.cli.statements import nature_of, split
+from penstock.cli.stopping import stop_event
+from penstock.errors import Error, Position
+
+STATUS_S = 1.0
+
+
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE.sql", help="The statements.", exists=True, dir_okay=False, readable=True)],
+    data: Data = DEFAULT_FOLDER,
+    functions: Functions = None,
+) -> None:
+    """Run the statements of a file, then keep its queries and connectors running until Ctrl-C.
+
+    On a folder where the statements ran before, write CREATE ... IF NOT EXISTS, or start with an empty file: queries go on where they were.
+
+    \b
+    Example:
+      penstock run pipeline.sql --data plants
+    """
+    with stop_event() as stop, penstock.connect(data, functions=functions) as db:
+        for statement, start in split(file.read_text(encoding="utf-8")):
+            if stop.is_set():
+                return
+            try:
+                _run(db, statement)
+            except Error as error:
+                raise Error(f"{file}: {moved(error, start)}") from error
+        _watch(db, stop)
+
+
+def _run(db: penstock.Database, statement: str) -> None:
+    if nature_of(statement) == "rows that go on":
+        follow(db, statement, Output.table)
+        return
+    for result in db.execute(statement):
+        if result.columns:
+            write(result.columns, result.rows, Output.table)
+        elif result.message:
+            print(result.message, flush=True)
+
+
+def moved(error: Error, start: Position) -> Error:
+    """The error of a statement that stands at `start` in a text, with its place in that text."""
+    if error.position is not None:
+        line, column = error.position.line, error.position.column
+        error.position = Position(start.line + line - 1, column + (start.column - 1 if line == 1 else 0))
+    return error
+
+
+def _watch(db: penstock.Database, stop: threading.Event) -> None:
+    """Wait for the stop; on a terminal with a line that shows how many records there are and how fast more come."""
+    print("Running; Ctrl-C ends.", flush=True)
+    if not sys.stdout.isatty():
+        stop.wait()
+        return
+    from rich.console import Console
+
+    console = Console()
+    before, at = _records(db), time.monotonic()
+    with console.status("") as status:
+        while not stop.wait(STATUS_S):
+            now, time_now = _records(db), time.monotonic()
+            status.update(f"{now:,} records, {(now - before) / (time_now - at):,.0f} a second")
+            before, at = now, time_now
+
+
+def _records(db: penstock.Database) -> int:
+    """The records appended to all topics so far."""
+    return sum(db.log.end_offset(topic.name, partition) for topic in db.log.topics() if not topic.internal for partition in range(topic.partitions))

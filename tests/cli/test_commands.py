@@ -1,0 +1,217 @@
+"""The commands: what they print, where, and how they end."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Call
+
+import penstock
+from penstock.cli import demo, query
+
+SETUP = """
+CREATE STREAM readings (plant STRING KEY, moisture DOUBLE, tags ARRAY<STRING>) WITH (kafka_topic='readings', value_format='JSON', partitions=1);
+CREATE TABLE dry AS SELECT plant, COUNT(*) AS times FROM readings WHERE moisture < 25 GROUP BY plant EMIT CHANGES;
+"""
+ROWS = [
+    {"plant": "Crouton", "moisture": 24.5, "tags": ["a", "b"]},
+    {"plant": "Ginny, the fig", "moisture": None},
+    {"plant": "Crouton", "moisture": 23.0},
+]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with a few rows, made once."""
+    path = tmp_path_factory.mktemp("made") / "plants"
+    with penstock.connect(path) as db:
+        db.execute(SETUP)
+        db.insert("readings", ROWS)
+        assert db.wait_idle(20)
+    return path
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> str:
+    """A copy of it."""
+    return str(shutil.copytree(made, tmp_path / "plants"))
+
+
+def test_query_prints_a_table(call: Call, folder: str) -> None:
+    ended = call("query", "SELECT plant, times FROM dry;", "--data", folder)
+    assert ended == (0, "PLANT   | TIMES\n--------+------\nCrouton | 2\n", "")
+
+
+def test_query_prints_csv_and_json(call: Call, folder: str) -> None:
+    sql = "SELECT plant, moisture, tags FROM readings;"
+    rows = list(csv.reader(io.StringIO(call("query", sql, "--data", folder, "--output", "csv").out)))
+    assert rows == [["PLANT", "MOISTURE", "TAGS"], ["Crouton", "24.5", '["a", "b"]'], ["Ginny, the fig", "", ""], ["Crouton", "23.0", ""]]
+    lines = call("query", sql, "--data", folder, "-o", "json").out.splitlines()
+    assert json.loads(lines[0]) == {"PLANT": "Crouton", "MOISTURE": 24.5, "TAGS": ["a", "b"]}
+    assert json.loads(lines[1])["MOISTURE"] is None
+    assert len(lines) == 3
+
+
+def test_query_that_finds_nothing(call: Call, folder: str) -> None:
+    assert call("query", "SELECT plant FROM dry WHERE times > 9;", "--data", folder).out == "PLANT\n-----\n"
+    assert call("query", "SELECT plant FROM dry WHERE times > 9;", "--data", folder, "-o", "csv").out == "PLANT\n"
+    assert call("query", "SELECT plant FROM dry WHERE times > 9;", "--data", folder, "-o", "json").out == ""
+
+
+def test_query_of_what_goes_on(call: Call, folder: str) -> None:
+    ended = call("query", "SET 'auto.offset.reset'='earliest'; SELECT plant FROM readings EMIT CHANGES LIMIT 2;", "--data", folder, "-o", "json")
+    assert ended.code == 0
+    assert ended.out.splitlines()[-2:] == ['{"PLANT": "Crouton"}', '{"PLANT": "Ginny, the fig"}']
+    printed = call("query", "PRINT 'readings' FROM BEGINNING INTERVAL 2 LIMIT 2;", "--data", folder, "-o", "json").out.splitlines()
+    assert [json.loads(line)["OFFSET"] for line in printed] == [0, 2]
+
+
+def test_query_changes_what_is_there(call: Call, folder: str) -> None:
+    ended = call("query", "INSERT INTO readings (plant, moisture) VALUES ('Piper', 3.0); SELECT times FROM dry;", "--data", folder, "-o", "csv")
+    assert ended.code == 0
+    assert "1 row" in ended.err
+    assert call("query", "SELECT plant FROM dry;", "--data", folder, "-o", "csv").out.splitlines() == ["PLANT", "Crouton", "Piper"]
+
+
+def test_query_reads_its_input(call: Call, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("SELECT times FROM dry;"))
+    assert call("query", "-", "--data", folder, "-o", "csv").out == "TIMES\n2\n"
+
+
+def test_query_beside_a_writer_reads_and_does_not_write(call: Call, folder: str) -> None:
+    program = f"import penstock, sys; db = penstock.connect({folder!r}); print('open', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "open\n"
+        assert call("query", "SELECT plant, times FROM dry;", "--data", folder, "-o", "csv").out == "PLANT,TIMES\nCrouton,2\n"
+        ended = call("query", "INSERT INTO readings (plant) VALUES ('x');", "--data", folder)
+        assert ended.code == 1
+        assert len(ended.err.splitlines()) == 1
+        writer.kill()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (["query", "SELEC 1;"], 1, "Line 1:1: SELEC is not expected here. Did you mean SELECT?"),
+        (["query", "SELECT * FROM nowhere;"], 1, "nowhere"),
+        (["query", "SHOW TOPICS;", "--data", "no-such-folder"], 1, "no-such-folder"),
+        (["query", "SHOW TOPICS;", "--output", "xml"], 2, "See: penstock query --help"),
+        (["query"], 2, "See: penstock query --help"),
+        (["query", "SHOW TOPICS;", "--colour"], 2, "No such option: --colour"),
+        (["qery"], 2, "See: penstock --help"),
+        (["run", "no-such-file.sql"], 2, "no-such-file.sql"),
+        (["demo", "cactus"], 1, "There is no pipeline 'cactus'. There are: houseplants."),
+        (["demo", "houseplants", "--speed", "0"], 2, "See: penstock demo --help"),
+    ],
+)
+def test_mistakes_are_one_line_and_never_a_traceback(arguments: list[str], code: int, complaint: str, call: Call, folder: str) -> None:
+    if arguments[0] == "query" and "--data" not in arguments:
+        arguments = [*arguments, "--data", folder]
+    ended = call(*arguments)
+    assert ended.code == code
+    assert complaint.lower() in ended.err.lower()
+    assert len(ended.err.splitlines()) == 1, ended.err
+    assert ended.out == ""
+
+
+def test_a_bug_says_how_to_report_it(call: Call, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(sql: str) -> None:
+        raise RuntimeError("out of\ncheese")
+
+    monkeypatch.setattr(query, "split", broken)
+    ended = call("query", "SHOW TOPICS;", "--data", folder)
+    assert ended.code == 1
+    assert "bug: RuntimeError: out of cheese" in ended.err
+    assert "report" in ended.err
+    assert "Traceback" not in ended.err
+    monkeypatch.setenv("PENSTOCK_DEBUG", "1")
+    assert "Traceback" in call("query", "SHOW TOPICS;", "--data", folder).err
+
+
+@pytest.mark.parametrize("command", ["run", "shell", "query", "demo", "version"])
+def test_every_help_shows_an_example(command: str, call: Call) -> None:
+    ended = call(command, "--help")
+    assert ended.code == 0
+    assert f"Example:\n    penstock {command}" in ended.out
+
+
+def test_alone_it_shows_its_commands(call: Call) -> None:
+    assert "penstock [OPTIONS] COMMAND" in call().out
+
+
+def test_version(call: Call) -> None:
+    out = call("version").out
+    assert out.startswith("penstock ")
+    assert "duckdb 2" in out
+
+
+def test_shell_runs_a_pipe(call: Call, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("SELECT plant, times\n  FROM dry; -- a comment;\nSHOW TABLES;"))
+    ended = call("shell", "--data", folder)
+    assert ended.code == 0
+    assert "Crouton | 2\n(1 row)" in ended.out
+    assert "DRY" in ended.out
+    monkeypatch.setattr("sys.stdin", io.StringIO("SHOW TABLES; SELEC;"))
+    ended = call("shell", "--data", folder)
+    assert ended.code == 1
+    assert "SELEC is not expected here" in ended.err
+
+
+def wait_for(process: subprocess.Popen[str], text: str, timeout_s: float = 30) -> list[str]:
+    """The lines up to one that holds `text`."""
+    assert process.stdout is not None
+    lines, deadline = [], time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        line = process.stdout.readline()
+        lines.append(line)
+        if text in line or not line:
+            break
+    assert text in lines[-1], lines
+    return lines
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_run_goes_on_until_told_and_its_queries_work_meanwhile(end: signal.Signals, tmp_path: Path, call: Call) -> None:
+    (tmp_path / "plants.sql").write_text(SETUP + "INSERT INTO readings (plant, moisture) VALUES ('Piper', 3.0);\nSHOW STREAMS;\n")
+    command = [sys.executable, "-m", "penstock.cli.main", "run", "plants.sql", "--data", "db"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
+        lines = wait_for(process, "Ctrl-C ends")
+        assert any("READINGS" in line for line in lines)
+        deadline = time.monotonic() + 20
+        while "Piper" not in (ended := call("query", "SELECT plant FROM dry;", "--data", "db")).out and time.monotonic() < deadline:
+            pass
+        assert "Piper" in ended.out, ended
+        process.send_signal(end)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == 0, err
+        assert err == ""
+
+
+def test_run_names_the_file_of_a_mistake(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "bad.sql").write_text("SHOW TOPICS;\nSELECT * FROM\n  nowhere;\n")
+    ended = call("run", "bad.sql", "--data", "db")
+    assert ended.code == 1
+    assert "bad.sql" in ended.err
+    assert "3:3" in ended.err
+    assert "NOWHERE" in ended.err
+
+
+def test_the_pipelines_are_found_by_name_and_by_folder(tmp_path: Path) -> None:
+    assert "houseplants" in demo.folders()
+    mine = tmp_path / "my-cactus"
+    mine.mkdir()
+    (mine / "__init__.py").write_text('"""A pipeline."""\n')
+    (mine / "demo.py").write_text('"""Its demo."""\nfrom .spines import COUNT\n')
+    (mine / "spines.py").write_text('"""Spines."""\nCOUNT = 7\n')
+    assert demo.load(demo.find(str(mine))).COUNT == 7

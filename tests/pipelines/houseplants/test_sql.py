@@ -1,0 +1,34 @@
+"""The pipeline's SQL is the talk's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipelines.houseplants.config import FOLDER
+
+from penstock.sql.parser import parse
+
+TALK = Path(__file__).parent / "talk.sql"
+
+
+def words(text: str) -> list[str]:
+    """The text without comments and layout."""
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
+    return "\n".join(lines).replace("(", " ( ").replace(")", " ) ").replace(",", " , ").replace(";", " ; ").split()
+
+
+def test_the_statements_are_those_of_the_slides() -> None:
+    assert words((FOLDER / "pipeline.sql").read_text()) == words(TALK.read_text())
+
+
+def test_and_so_are_their_meanings() -> None:
+    statements = parse((FOLDER / "pipeline.sql").read_text())
+    assert statements == parse(TALK.read_text())
+    assert len(statements) == 4
+
+
+def test_the_readme_shows_the_same_statements() -> None:
+    """The README of the pipeline and that of the project show the window's query as it is."""
+    query = parse((FOLDER / "pipeline.sql").read_text())[3].text
+    for readme in (FOLDER / "README.md", FOLDER.parents[1] / "README.md"):
+        assert " ".join(query.split()) in " ".join(readme.read_text().split()), readme
