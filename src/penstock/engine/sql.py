@@ -13,7 +13,7 @@ from decimal import Decimal as PyDecimal
 
 from penstock import functions
 from penstock.functions.casts import cast_sql
-from penstock.functions.definition import Argument, LambdaType, LiteralArgument, PythonFunction, Resolved
+from penstock.functions.definition import Argument, LambdaArgument, LambdaType, LiteralArgument, PythonFunction, Resolved
 from penstock.functions.duckdb import duckdb_type, text
 from penstock.functions.duckdb import quoted as identifier
 from penstock.plan import expressions as ex
@@ -45,6 +45,9 @@ def constant(value: object, type_: SqlType) -> str:
 
 def argument_of(expr: ex.Expr) -> Argument:
     """How a function's resolution sees an argument: a constant with its value, else its type."""
+    if isinstance(expr.type, LambdaType):
+        returns = expr.type.returns
+        return LambdaArgument(len(expr.type.parameters), lambda _: returns)
     if isinstance(expr, ex.Literal) and not isinstance(expr.value, bytes | date | time):
         return LiteralArgument(expr.type, expr.value)
     return expr.type

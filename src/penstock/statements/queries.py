@@ -12,7 +12,7 @@ from penstock.catalog.model import DataSource, PersistentQuery
 from penstock.engine.build import build
 from penstock.engine.task import PROCESSING_LOG_TOPIC, Task, TaskOptions
 from penstock.errors import Error, SqlError
-from penstock.plan.steps import Column, FormatSpec, Schema, Sink, Step
+from penstock.plan.steps import Column, FormatSpec, Schema, Sink, Source, Step
 from penstock.result import Result
 from penstock.sql import ast
 from penstock.sql.types import BIGINT, INTEGER, STRING
@@ -68,6 +68,23 @@ def launch(db: Database, query: PersistentQuery) -> None:
     db.runtime.start(query.id, make, paused=query.state == "PAUSED")
 
 
+def begin_at_end(db: Database, query: PersistentQuery) -> None:
+    """With `auto.offset.reset` = latest a query reads what comes after its statement, even if its thread starts later or the process dies."""
+    if task_options(query.properties).latest:
+        ends = {}
+        for topic in topics_of(query.plan):
+            info = db.log.topic(topic)
+            ends |= {(topic, p): db.log.end_offset(topic, p) for p in range(info.partitions if info else 0)}
+        db.log.commit_offsets(query.id, ends)
+
+
+def topics_of(step: Step) -> set[str]:
+    """The topics that a plan reads."""
+    if isinstance(step, Source):
+        return {step.topic}
+    return set().union(*(topics_of(child) for child in vars(step).values() if isinstance(child, Step)))
+
+
 def next_number(db: Database) -> int:
     """A number for a new query; queries are counted over the life of a folder."""
     return db.catalog.counter + 1
@@ -94,8 +111,9 @@ def create_as(db: Database, statement: ast.CreateAsSelect) -> Result:
     if old is not None:
         return replace_query(db, statement, old, planned.source, planned.plan)
     sources.ensure_topic(db, planned.topic, planned.plan.partitions, planned.source.kind, planned.plan.window)
-    sources.register_schemas(db, planned.source)
+    sources.register_schemas(db, planned.source, new=True)
     query = PersistentQuery(query_id, statement.text, planned.plan, dict(db.properties))
+    begin_at_end(db, query)
     db.catalog.put(replace(planned.source, created_by=query_id), query)
     launch(db, query)
     return Result(f"{statement.kind.capitalize()} {statement.name} is created; {query_id} runs.")
@@ -112,7 +130,7 @@ def replace_query(db: Database, statement: ast.CreateAsSelect, old: DataSource, 
         raise SqlError(f"{old.name} is not made by a query.", mend="Drop it first.", position=statement.position)
     planner.check_replace(before.plan, plan)
     db.runtime.stop(before.id)
-    sources.register_schemas(db, source)
+    sources.register_schemas(db, source, new=True)
     query = replace(before, sql=statement.text, plan=plan)
     db.catalog.put(replace(source, created_by=before.id), query)
     launch(db, query)
@@ -123,6 +141,7 @@ def insert_into(db: Database, statement: ast.InsertInto) -> Result:
     query_id = f"INSERTQUERY_{next_number(db)}"
     plan = planner.plan_insert_into(statement, View(db), db.properties)
     query = PersistentQuery(query_id, statement.text, plan, dict(db.properties))
+    begin_at_end(db, query)
     db.catalog.put(query)
     launch(db, query)
     return Result(f"{query_id} runs and writes to {statement.target}.")

@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from penstock.database import Database
 
 
-def register_schemas(db: Database, source: DataSource) -> None:
-    """Make the schemas of a source known to the registry, for the formats that have schemas."""
+def register_schemas(db: Database, source: DataSource, *, new: bool) -> None:
+    """Make the schemas of a source known to the registry, for the formats that have schemas. Only where a query writes them (`new`) do they become
+    new versions: a source that is only read keeps to what its producer has registered."""
     headers = {h.name for h in source.headers}
     values = [c for c in source.schema.value if c.name not in headers]
     for spec, columns, is_key in ((source.key_format, source.schema.key, True), (source.value_format, values, False)):
-        if columns:
-            formats.register_schema(spec.name, as_columns(columns), options(spec, source.topic, is_key=is_key), db.schemas)
+        wanted = options(spec, source.topic, is_key=is_key)
+        if columns and (new or db.schemas.latest(wanted.subject) is None):
+            formats.register_schema(spec.name, as_columns(columns), wanted, db.schemas)
 
 
 def ensure_topic(db: Database, spec: planner.TopicSpec, partitions: int, kind: Kind, window: WindowedKey | None) -> None:
@@ -65,7 +67,7 @@ def create_source(db: Database, statement: ast.CreateSource) -> Result:
         planner.check_replace(old, source)
     made = db.log.topic(source.topic) is None
     ensure_topic(db, planner.topic_spec(statement), 1, source.kind, source.window)
-    register_schemas(db, source)
+    register_schemas(db, source, new=False)
     db.catalog.put(source)
     return Result(f"{kind} {source.name} is {'replaced' if old else 'created'}{f', and its topic {source.topic}' if made else ''}.")
 
@@ -120,7 +122,7 @@ def alter_source(db: Database, statement: ast.AlterSource) -> Result:
     if find(db, statement) is None:
         source_of(db, statement.name, statement)
     source = planner.plan_alter(statement, View(db))
-    register_schemas(db, source)
+    register_schemas(db, source, new=False)
     db.catalog.put(source)
     return Result(f"{source.kind.capitalize()} {source.name} is altered.")
 
