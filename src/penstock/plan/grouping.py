@@ -183,19 +183,11 @@ def _window(window: ast.Window | None) -> steps.Window | None:
     if window is None:
         return None
 
-    def check(bad: bool, what: str, mend: str) -> None:
-        if bad:
-            raise SqlError(what, mend=mend, position=window.position)
-
-    check(window.size_ms <= 0, f"The window's size must be positive, but is {window.size_ms} ms.", "Write SIZE 1 HOUR, say.")
     advance, retention, grace = window.advance_ms, window.retention_ms, window.grace_ms
-    if advance is not None:
-        check(not 0 < advance <= window.size_ms,
-              f"A hopping window advances by more than 0 and at most its size, but by {advance} of {window.size_ms} ms.", "Shorten ADVANCE BY.")
-    if retention is not None:
-        least = window.size_ms + (grace or 0)
-        check(retention < least, f"The window's retention ({retention} ms) is shorter than its size and grace period together ({least} ms).",
-              "Lengthen RETENTION.")
+    least = window.size_ms + (grace or 0)
+    if retention is not None and retention < least:
+        raise SqlError(f"The window's retention ({retention} ms) is shorter than its size and grace period together ({least} ms).",
+                       mend="Lengthen RETENTION.", position=window.position)
     return steps.Window(window.kind, window.size_ms, advance, retention, grace)
 
 

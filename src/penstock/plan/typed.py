@@ -30,7 +30,23 @@ from penstock.plan.operators import (
 from penstock.plan.scope import WINDOW_BOUNDS, Scope, column_of, nearest
 from penstock.plan.text import expression_text
 from penstock.sql import ast
-from penstock.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, NULL, STRING, TIMESTAMP, Array, Decimal, Field, Map, Named, SqlType, Struct
+from penstock.sql.types import (
+    BIGINT,
+    BOOLEAN,
+    DOUBLE,
+    INTEGER,
+    NULL,
+    STRING,
+    TIMESTAMP,
+    Array,
+    Decimal,
+    Field,
+    Map,
+    Named,
+    SqlType,
+    Struct,
+    is_numeric,
+)
 
 
 @dataclass(frozen=True)
@@ -245,14 +261,17 @@ def _case(operand: ast.Expression | None, whens: Sequence[ast.When], default: as
     everything = [*results, *([otherwise] if otherwise is not None else [])]
     if all(e.type == NULL for e in everything):
         raise SqlError("Invalid Case expression. All case branches have NULL type.", mend="Cast one of them.", position=position)
+    kinds = list(dict.fromkeys(str(e.type) for e in everything if e.type != NULL))
+    mixed = SqlError(f"Invalid Case expression. Type for all 'THEN' clauses should be the same, but there are {', '.join(kinds)}.",
+                     mend="Cast the results to one type.", position=position)
+    if len(kinds) > 1 and not all(is_numeric(e.type) or isinstance(e.type, Array | Map | Struct) for e in everything if e.type != NULL):
+        raise mixed
     try:
         type_ = unify(everything, position)
-        arms = tuple((c, coerce(r, type_, w.result.position)) for c, r, w in zip(conditions, results, whens, strict=True))
-        return ex.Case(type_, arms, None if otherwise is None else coerce(otherwise, type_, position))
-    except SqlError as error:
-        kinds = ", ".join(dict.fromkeys(str(e.type) for e in everything if e.type != NULL))
-        raise SqlError(f"Invalid Case expression. Type for all 'THEN' clauses should be the same, but there are {kinds}.",
-                       mend="Cast the results to one type.", position=error.position) from None
+    except SqlError:
+        raise mixed from None
+    arms = tuple((c, coerce(r, type_, w.result.position)) for c, r, w in zip(conditions, results, whens, strict=True))
+    return ex.Case(type_, arms, None if otherwise is None else coerce(otherwise, type_, position))
 
 
 # ---------------------------------------------------------------------------------------------- functions
