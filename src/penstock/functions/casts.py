@@ -194,7 +194,7 @@ def _array(source: SqlType, target: SqlType, depth: int) -> Cast | None:
     if item is None:
         return None
     each, needs = item
-    name = f"item{depth}"
+    name = f"penstock_item{depth}"
     return (lambda value: f"list_transform({value}, lambda {name}: {each(name)})"), needs
 
 
@@ -202,7 +202,7 @@ def _map(source: Map, target: Map, depth: int) -> Cast | None:
     key, of_value = _cast(source.key, target.key, depth + 1), _cast(source.value, target.value, depth + 1)
     if key is None or of_value is None:
         return None
-    name = f"entry{depth}"
+    name = f"penstock_entry{depth}"
     entry = f"struct_pack(key := {key[0](f'{name}.key')}, value := {of_value[0](f'{name}.value')})"
     return (lambda value: f"map_from_entries(list_transform(map_entries({value}), lambda {name}: {entry}))"), key[1] + of_value[1]
 

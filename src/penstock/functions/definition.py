@@ -75,6 +75,7 @@ class LiteralArgument:
 
 
 Argument = SqlType | LiteralArgument | LambdaArgument
+"""A lambda that is typed already may come as its `LambdaType`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ def match(signature: Signature, arguments: Sequence[Argument]) -> Match | None:
     parameters = signature.spread(len(arguments))
     if parameters is None:
         return None
+    arguments = [_lambda(a) if isinstance(a, LambdaType) else a for a in arguments]
     found = Match(signature)
     settled: list[SqlType] = [NULL] * len(arguments)
     for i, (parameter, argument) in enumerate(zip(parameters, arguments, strict=True)):
@@ -55,6 +56,11 @@ def match(signature: Signature, arguments: Sequence[Argument]) -> Match | None:
     decimal = next((t for t in settled if isinstance(t, Decimal)), Decimal(38, 10))
     found.returns = _settle(signature.returns, decimal, found.variables)
     return found
+
+
+def _lambda(typed: LambdaType) -> LambdaArgument:
+    """A lambda that is typed already, as the engine has it."""
+    return LambdaArgument(len(typed.parameters), lambda _: typed.returns)
 
 
 def type_of(argument: Argument) -> SqlType:

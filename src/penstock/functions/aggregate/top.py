@@ -71,12 +71,12 @@ def topk_rows(settled: Settled) -> Aggregation:
         fields = ", ".join(f'"{f.name}" := {v}' for f, v in zip(kept.fields, values, strict=True))
         return f"max(struct_pack({fields}), {k}) FILTER ({arguments[0]} IS NOT NULL)"
 
-    fields = ", ".join(f'"{f.name}" := p_row."{f.name}"' for f in shown.fields)
+    fields = ", ".join(f'"{f.name}" := penstock_row."{f.name}"' for f in shown.fields)
     return Aggregation(
         state=(Array(kept),),
         partial=lambda arguments, order: [packed(list(arguments), order)],
         merge=lambda stored, new: [f"list_sort(list_concat(coalesce({stored[0]}, {none}), coalesce({new[0]}, {none})), 'DESC', 'NULLS LAST')[:{k}]"],
-        result=lambda state: f"list_transform({state[0]}, lambda p_row: struct_pack({fields}))",
+        result=lambda state: f"list_transform({state[0]}, lambda penstock_row: struct_pack({fields}))",
     )
 
 

@@ -15,7 +15,7 @@ SERIES_MAX = 100_000
 
 def distinct(items: str) -> str:
     """SQL for the items without their repetitions, in the order of their first places, a NULL kept."""
-    return f"list_filter({items}, lambda p_item, p_at: list_position({items}, p_item) = p_at)"
+    return f"list_filter({items}, lambda penstock_item, penstock_at: list_position({items}, penstock_item) = penstock_at)"
 
 
 @sql_scalar("ARRAY_LENGTH(items ARRAY<T>) -> INTEGER")
@@ -75,7 +75,7 @@ def array_except(left: str, right: str) -> str:
     """
     return (
         f"CASE WHEN {right} IS NULL THEN NULL"
-        f" ELSE list_filter({distinct(left)}, lambda p_kept: list_position({right}, p_kept) IS NULL) END"
+        f" ELSE list_filter({distinct(left)}, lambda penstock_kept: list_position({right}, penstock_kept) IS NULL) END"
     )
 
 
@@ -90,7 +90,7 @@ def array_intersect(left: str, right: str) -> str:
     """
     return (
         f"CASE WHEN {right} IS NULL THEN NULL"
-        f" ELSE list_filter({distinct(left)}, lambda p_kept: list_position({right}, p_kept) IS NOT NULL) END"
+        f" ELSE list_filter({distinct(left)}, lambda penstock_kept: list_position({right}, penstock_kept) IS NOT NULL) END"
     )
 
 
@@ -115,7 +115,7 @@ def array_remove(items: str, item: str) -> str:
 
     ARRAY_REMOVE(ARRAY[1, 2, 3, 2, 1], 2) -> ARRAY[1, 3, 1]
     """
-    return f"list_filter({items}, lambda p_item: p_item IS DISTINCT FROM {item})"
+    return f"list_filter({items}, lambda penstock_item: penstock_item IS DISTINCT FROM {item})"
 
 
 @sql_scalar("ARRAY_MAX(items ARRAY<N>) -> N", types={"N": ORDERED})

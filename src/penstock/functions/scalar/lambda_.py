@@ -45,8 +45,9 @@ def transform_map(map_: str, key: str, value: str) -> str:
     key: from a key and its value to the new key
     value: from a key and its value to the new value
     """
-    pair = f"struct_pack(key := {applied(key, 'p_entry.key', 'p_entry.value')}, value := {applied(value, 'p_entry.key', 'p_entry.value')})"
-    return f"map_from_entries(list_transform(map_entries({map_}), lambda p_entry: {pair}))"
+    entry = ("penstock_entry.key", "penstock_entry.value")
+    pair = f"struct_pack(key := {applied(key, *entry)}, value := {applied(value, *entry)})"
+    return f"map_from_entries(list_transform(map_entries({map_}), lambda penstock_entry: {pair}))"
 
 
 @sql_scalar("FILTER(items ARRAY<T>, keep (T) => BOOLEAN) -> ARRAY<T>")
@@ -68,7 +69,7 @@ def filter_map(map_: str, keep: str) -> str:
 
     map: a map
     """
-    return f"map_from_entries(list_filter(map_entries({map_}), lambda p_entry: {applied(keep, 'p_entry.key', 'p_entry.value')}))"
+    return f"map_from_entries(list_filter(map_entries({map_}), lambda penstock_entry: {applied(keep, 'penstock_entry.key', 'penstock_entry.value')}))"
 
 
 @sql_scalar("REDUCE(items ARRAY<T>, state S, step (S, T) => S) -> S")
@@ -86,8 +87,9 @@ def reduce(items: str, state: str, step: str, *, settled: Settled) -> str:
     """
     array = settled.types[0]
     assert isinstance(array, Array)
-    packed = f"list_transform({items}, lambda p_item: struct_pack(item := p_item))"
-    return folded(items, packed, f"STRUCT(item {duckdb_type(array.item)})", state, settled, applied(step, "p_all.state", "p_one.given.item"))
+    packed = f"list_transform({items}, lambda penstock_item: struct_pack(item := penstock_item))"
+    body = applied(step, "penstock_all.state", "penstock_one.given.item")
+    return folded(items, packed, f"STRUCT(item {duckdb_type(array.item)})", state, settled, body)
 
 
 @sql_scalar("REDUCE(map MAP<K, V>, state S, step (S, K, V) => S) -> S")
@@ -99,7 +101,7 @@ def reduce_map(map_: str, state: str, step: str, *, settled: Settled) -> str:
     type_ = settled.types[0]
     assert isinstance(type_, Map)
     given = f"STRUCT(key {duckdb_type(type_.key)}, value {duckdb_type(type_.value)})"
-    body = applied(step, "p_all.state", "p_one.given.key", "p_one.given.value")
+    body = applied(step, "penstock_all.state", "penstock_one.given.key", "penstock_one.given.value")
     return folded(map_, f"map_entries({map_})", given, state, settled, body)
 
 
@@ -108,9 +110,9 @@ def folded(collection: str, structs: str, given: str, state: str, settled: Settl
     state_type = duckdb_type(settled.returns)
     pair = f"STRUCT(state {state_type}, given {given})"
     start = f"CAST(struct_pack(state := {state}, given := NULL) AS {pair})"
-    items = f"list_transform({structs}, lambda p_given: CAST(struct_pack(state := NULL, given := p_given) AS {pair}))"
+    items = f"list_transform({structs}, lambda penstock_given: CAST(struct_pack(state := NULL, given := penstock_given) AS {pair}))"
     step = f"CAST(struct_pack(state := {body}, given := NULL) AS {pair})"
     return (
         f"CASE WHEN {state} IS NULL THEN NULL WHEN {collection} IS NULL THEN CAST({state} AS {state_type})"
-        f" ELSE list_reduce({items}, lambda p_all, p_one: {step}, {start}).state END"
+        f" ELSE list_reduce({items}, lambda penstock_all, penstock_one: {step}, {start}).state END"
     )

@@ -62,5 +62,5 @@ def entries(map_: str, sorted_: str) -> str:
 
     ENTRIES(MAP('b' := 2, 'a' := 1), TRUE) -> ARRAY[STRUCT(K := 'a', V := 1), STRUCT(K := 'b', V := 2)]
     """
-    structs = f"""list_transform(map_entries({map_}), lambda p_entry: struct_pack("K" := p_entry.key, "V" := p_entry.value))"""
+    structs = f"""list_transform(map_entries({map_}), lambda penstock_entry: struct_pack("K" := penstock_entry.key, "V" := penstock_entry.value))"""
     return f"CASE WHEN {sorted_} THEN list_sort({structs}) ELSE {structs} END"

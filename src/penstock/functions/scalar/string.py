@@ -91,8 +91,8 @@ def concat_ws(separator: str, *parts: str, settled: Settled) -> str:
     CONCAT_WS(', ', 'apple', 'banana', NULL, 'date') -> 'apple, banana, date'
     """
     if settled.returns == BYTES:
-        given = f"list_filter(list_value({', '.join(parts)}), lambda p_part: p_part IS NOT NULL)"
-        joined = f"list_reduce({given}, lambda p_all, p_part: p_all || {separator} || p_part)"
+        given = f"list_filter(list_value({', '.join(parts)}), lambda penstock_part: penstock_part IS NOT NULL)"
+        joined = f"list_reduce({given}, lambda penstock_all, penstock_part: penstock_all || {separator} || penstock_part)"
         return f"CASE WHEN {separator} IS NULL THEN NULL WHEN len({given}) = 0 THEN ''::BLOB ELSE {joined} END"
     return f"concat_ws({separator}, {', '.join(parts)})"
 

@@ -26,10 +26,10 @@ def cube_explode(items: str) -> str:
 
     CUBE_EXPLODE(ARRAY[1, 2]) -> ARRAY[ARRAY[CAST(NULL AS INTEGER), NULL], ARRAY[NULL, 2], ARRAY[1, NULL], ARRAY[1, 2]]
     """
-    kept = f"list_filter(range(1, len({items}) + 1), lambda cube_i: ({items})[cube_i] IS NOT NULL)"
-    bit = f"CAST(len({kept}) - list_position({kept}, cube_i) AS INTEGER)"
+    kept = f"list_filter(range(1, len({items}) + 1), lambda penstock_i: ({items})[penstock_i] IS NOT NULL)"
+    bit = f"CAST(len({kept}) - list_position({kept}, penstock_i) AS INTEGER)"
     row = (
-        f"list_transform(range(1, len({items}) + 1), lambda cube_i: CASE WHEN ({items})[cube_i] IS NOT NULL"
-        f" AND (cube_n >> {bit}) & 1 = 1 THEN ({items})[cube_i] END)"
+        f"list_transform(range(1, len({items}) + 1), lambda penstock_i: CASE WHEN ({items})[penstock_i] IS NOT NULL"
+        f" AND (penstock_n >> {bit}) & 1 = 1 THEN ({items})[penstock_i] END)"
     )
-    return f"list_transform(range(CAST(1 AS BIGINT) << CAST(len({kept}) AS BIGINT)), lambda cube_n: {row})"
+    return f"list_transform(range(CAST(1 AS BIGINT) << CAST(len({kept}) AS BIGINT)), lambda penstock_n: {row})"
