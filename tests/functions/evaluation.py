@@ -149,9 +149,13 @@ class Aggregating:
             need(needs)
             arguments.append(convert(text(str(t.value)) if isinstance(t, LiteralArgument) else f"x{i}"))
         partials = self.resolved.partial(arguments, "o")
-        whole = f"SELECT {', '.join(f'{p} AS p{i}' for i, p in enumerate(partials))} FROM {source}"
-        running = f"SELECT {', '.join(f'{p} OVER (ORDER BY o ROWS UNBOUNDED PRECEDING) AS p{i}' for i, p in enumerate(partials))}, o FROM {source}"
-        after = [self._next(step, partials, query) for query in (whole, f"SELECT * FROM ({running}) ORDER BY o DESC LIMIT 1")]
+        over = "OVER (ORDER BY o ROWS UNBOUNDED PRECEDING)"
+        types = [duckdb_type(t) for t in self.resolved.state]
+        whole, running = (
+            ", ".join(f"CAST({p} {window} AS {t}) AS p{i}" for i, (p, t) in enumerate(zip(partials, types, strict=True))) for window in ("", over)
+        )
+        queries = f"SELECT {whole} FROM {source}", f"SELECT * FROM (SELECT {running}, o FROM {source}) ORDER BY o DESC LIMIT 1"
+        after = [self._next(step, partials, query) for query in queries]
         if batch:
             shown = [rows(f"SELECT {self.resolved.result([f'({s})' for s in state])}")[0] for state in after]
             assert repr(shown[0]) == repr(shown[1]), shown

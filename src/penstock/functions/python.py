@@ -20,8 +20,9 @@ from typing import Any, TypeVar, get_type_hints, overload
 
 from penstock.errors import SqlError
 from penstock.functions.annotations import Converter, from_sql, is_optional, sql_type, to_sql
-from penstock.functions.define import Aggregation, Function, Kind, Overload, Settled, call_sql, python_function, read_documentation, register
+from penstock.functions.define import Function, Kind, Overload, Settled, call_sql, python_function, read_documentation, register
 from penstock.functions.definition import Resolved, ResolvedAggregate
+from penstock.functions.duckdb import duckdb_type
 from penstock.functions.resolution import load
 from penstock.functions.signature import Parameter, Signature
 from penstock.sql.types import Array, Field, SqlType, Struct
@@ -191,17 +192,20 @@ def _aggregate(name: str, body: type) -> None:
             fields = ", ".join(f'"{f.name}" := {a}' for f, a in zip(row.fields, arguments, strict=True))
             return f"struct_pack({fields})"
 
-        aggregation = Aggregation(
-            state=(state,),
-            partial=lambda arguments, order: [f"list({packed(arguments)} ORDER BY {order})"],
-            merge=lambda stored, new: [call_sql(merge)((stored[0], new[0]))],
+        # A batch's rows are a state column of their own, always empty once they are merged, since only Python can make a state of them.
+        no_state, no_rows = f"CAST(NULL AS {duckdb_type(state)})", f"CAST([] AS {duckdb_type(Array(row))})"
+        return ResolvedAggregate(
+            name=called,
+            parameter_types=settled.types,
+            return_type=returns,
+            state=(state, Array(row)),
+            partial=lambda arguments, order: [f"any_value({no_state})", f"list({packed(arguments)} ORDER BY {order})"],
+            merge=lambda stored, new: [call_sql(merge)((stored[0], new[1])), no_rows],
             result=lambda columns: call_sql(show)((columns[0],)) if show else columns[0],
-            undo=(lambda stored, old: [call_sql(undo)((stored[0], old[0]))]) if undo else None,
+            undo=(lambda stored, old: [call_sql(undo)((stored[0], old[1])), no_rows]) if undo else None,
             needs=tuple(f for f in (merge, undo, show, joined) if f),
-            combine=(lambda earlier, later: [call_sql(joined)((earlier[0], later[0]))]) if joined else refuse,
+            combine=(lambda earlier, later: [call_sql(joined)((earlier[0], later[0])), no_rows]) if joined else refuse,
         )
-        a = aggregation
-        return ResolvedAggregate(called, settled.types, returns, a.state, a.partial, a.merge, a.result, a.undo, a.needs, a.combine)
 
     to_result = to_sql(shows) if shows is not None else None
 

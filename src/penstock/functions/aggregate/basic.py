@@ -45,13 +45,11 @@ def sum_(settled: Settled) -> Aggregation:
 
     SUM([1, 2, NULL]) -> 3
     """
-    type_ = settled.returns
+    type_: SqlType = BIGINT if settled.returns == INTEGER else settled.returns
     name = duckdb_type(type_)
 
     def add(stored: str, new: str, sign: str) -> str:
         total = f"coalesce({stored}, 0) {sign} coalesce({new}, 0)"
-        if type_ == INTEGER:
-            return wrapped(f"coalesce({stored}, 0)::HUGEINT {sign} coalesce({new}, 0)", 32)
         if type_ == BIGINT:
             return wrapped(f"coalesce({stored}, 0)::HUGEINT {sign} coalesce({new}, 0)", 64)
         return f"CAST({total} AS {name})"
@@ -60,7 +58,7 @@ def sum_(settled: Settled) -> Aggregation:
         state=(type_,),
         partial=lambda arguments, _: [f"sum({arguments[0]})"],
         merge=lambda stored, new: [add(stored[0], new[0], "+")],
-        result=lambda state: state[0],
+        result=lambda state: wrapped(state[0], 32) if settled.returns == INTEGER else state[0],
         undo=lambda stored, old: [add(stored[0], old[0], "-")],
     )
 

@@ -35,28 +35,22 @@ def frozen(value: Any) -> Any:
     return value
 
 
-def over_values(
-    state: SqlType,
-    value: SqlType,
-    name: str,
-    merge: Callable[..., Any],
-    undo: Callable[..., Any] | None = None,
-    combine: Callable[..., Any] | None = None,
+def over_states(
+    state: SqlType, name: str, partial: Callable[[str, str], str], merge: Callable[..., Any], undo: Callable[..., Any] | None = None
 ) -> Aggregation:
-    """An aggregation in Python: `merge` and `undo` take the stored state (None for a new key) and a batch's values in order, to the next state;
-    `combine` takes two states."""
-    types = (state, Array(value))
-    merging = python_function(f"{name}_merge", types, state, merge, nulls=True)
-    undoing = python_function(f"{name}_undo", types, state, undo, nulls=True) if undo else None
-    combining = python_function(f"{name}_combine", (state, state), state, combine, nulls=True) if combine else None
+    """An aggregation of one state in Python: `merge` and `undo` take the stored state (None for a new key) and a batch's to the next.
+
+    `partial` is the SQL of a batch's state, from the argument's SQL and that of the order.
+    """
+    merging = python_function(f"{name}_merge", (state, state), state, merge, nulls=True)
+    undoing = python_function(f"{name}_undo", (state, state), state, undo, nulls=True) if undo else None
     return Aggregation(
         state=(state,),
-        partial=lambda arguments, order: [listed(arguments[0], order)],
+        partial=lambda arguments, order: [partial(arguments[0], order)],
         merge=lambda stored, new: [call_sql(merging)((stored[0], new[0]))],
         result=lambda columns: columns[0],
         undo=(lambda stored, old: [call_sql(undoing)((stored[0], old[0]))]) if undoing else None,
-        needs=tuple(f for f in (merging, undoing, combining) if f),
-        combine=(lambda earlier, later: [call_sql(combining)((earlier[0], later[0]))]) if combining else None,
+        needs=(merging, undoing) if undoing else (merging,),
     )
 
 
@@ -113,7 +107,7 @@ def collect_set(settled: Settled) -> Aggregation:
         return list(kept.values())
 
     name = f"collect_set_{most}" if most is not None else "collect_set"
-    return over_values(settled.returns, settled.types[0], name, merge)
+    return over_states(settled.returns, name, listed, merge)
 
 
 @aggregate("HISTOGRAM(value STRING) -> MAP<STRING, BIGINT>")
@@ -125,30 +119,20 @@ def histogram(settled: Settled) -> Aggregation:
     HISTOGRAM(['a', 'b', 'a']) -> MAP('a' := 2, 'b' := 1)
     """
 
-    def merge(stored: dict[str, int] | None, new: list[str | None] | None) -> dict[str, int]:
+    def counted(stored: dict[str, int] | None, changes: dict[str, int] | None, sign: int) -> dict[str, int]:
         counts = dict(stored or {})
-        for value in new or []:
-            if value is not None and (value in counts or len(counts) < HISTOGRAM_LIMIT):
-                counts[value] = counts.get(value, 0) + 1
-        return counts
-
-    def undo(stored: dict[str, int] | None, old: list[str | None] | None) -> dict[str, int]:
-        counts = dict(stored or {})
-        for value in old or []:
-            if value in counts:
-                counts[value] -= 1
-                if not counts[value]:
-                    del counts[value]
-        return counts
-
-    def combine(earlier: dict[str, int] | None, later: dict[str, int] | None) -> dict[str, int]:
-        counts = dict(earlier or {})
-        for value, count in (later or {}).items():
+        for value, count in (changes or {}).items():
             if value in counts or len(counts) < HISTOGRAM_LIMIT:
-                counts[value] = counts.get(value, 0) + count
-        return counts
+                counts[value] = counts.get(value, 0) + sign * count
+        return {value: count for value, count in counts.items() if count > 0}
 
-    return over_values(Map(STRING, BIGINT), STRING, "histogram", merge, undo, combine)
+    return over_states(
+        Map(STRING, BIGINT),
+        "histogram",
+        lambda value, _: f"histogram({value})",
+        merge=lambda stored, new: counted(stored, new, 1),
+        undo=lambda stored, old: counted(stored, old, -1),
+    )
 
 
 @aggregate("ATTR(value T) -> T")
@@ -160,44 +144,42 @@ def attr(settled: Settled) -> Aggregation:
     ATTR(['a', 'a']) -> 'a'
     ATTR(['a', 'b']) -> NULL
     """
-    value = settled.types[0]
-    state = Array(Struct((Field("VALUE", value), Field("COUNT", BIGINT))))
+    def counted(stored: list[dict[str, Any]] | None, changes: list[dict[str, Any]] | None, sign: int) -> list[dict[str, Any]]:
+        counts = {frozen(e["VALUE"]): e for e in stored or []}
+        for change in changes or []:
+            key = frozen(change["VALUE"])
+            known = counts.get(key, {"COUNT": 0})["COUNT"]
+            counts[key] = {"VALUE": change["VALUE"], "COUNT": known + sign * change["COUNT"]}
+        return [e for e in counts.values() if e["COUNT"] > 0]
 
-    def counted(stored: list[dict[str, Any]] | None, changes: list[tuple[Any, int]]) -> list[dict[str, Any]]:
-        counts = {frozen(e["VALUE"]): (e["VALUE"], e["COUNT"]) for e in stored or []}
-        for v, change in changes:
-            counts[frozen(v)] = (v, counts.get(frozen(v), (v, 0))[1] + change)
-        return [{"VALUE": v, "COUNT": n} for v, n in counts.values() if n > 0]
-
-    made = over_values(
-        state,
-        value,
+    made = over_states(
+        Array(Struct((Field("VALUE", settled.types[0]), Field("COUNT", BIGINT)))),
         "attr",
-        merge=lambda stored, new: counted(stored, [(v, 1) for v in new or []]),
-        undo=lambda stored, old: counted(stored, [(v, -1) for v in old or []]),
-        combine=lambda earlier, later: counted(earlier, [(e["VALUE"], e["COUNT"]) for e in later or []]),
+        lambda value, order: listed(f'struct_pack("VALUE" := {value}, "COUNT" := 1::BIGINT)', order),
+        merge=lambda stored, new: counted(stored, new, 1),
+        undo=lambda stored, old: counted(stored, old, -1),
     )
     return replace(made, result=lambda columns: f'CASE WHEN len({columns[0]}) = 1 THEN {columns[0]}[1]."VALUE" END')
 
 
 @aggregate("COUNT_DISTINCT(value T) -> BIGINT")
 def count_distinct(settled: Settled) -> Aggregation:
-    """How many different values there are, NULLs aside: exact up to 256, beyond it an estimate that is off by some 2% (HyperLogLog).
+    """How many different values there are, NULLs aside: exact up to 255, beyond it an estimate that is off by some 2% (HyperLogLog).
 
     value: what to count
 
     COUNT_DISTINCT(['a', 'b', 'a', NULL]) -> 2
     """
-    merge = python_function("count_distinct_merge", (BYTES, Array(BIGINT)), BYTES, lambda s, new: sketch.add(s, new or []), nulls=True)
+    merge = python_function("count_distinct_merge", (BYTES, BYTES), BYTES, sketch.add, nulls=True)
     combine = python_function("count_distinct_combine", (BYTES, BYTES), BYTES, sketch.combine, nulls=True)
     result = python_function("count_distinct_result", (BYTES,), BIGINT, sketch.estimate)
     return Aggregation(
         state=(BYTES,),
         partial=lambda arguments, _: [
-            f"list(DISTINCT CAST(md5_number_lower(CAST({arguments[0]} AS VARCHAR)) >> 1 AS BIGINT)) FILTER ({arguments[0]} IS NOT NULL)"
+            f"string_agg(DISTINCT substr(md5(CAST({arguments[0]} AS VARCHAR)), 1, {sketch.WIDTH}), '') FILTER ({arguments[0]} IS NOT NULL)"
         ],
-        merge=lambda stored, new: [call_sql(merge)((stored[0], new[0]))],
-        result=lambda state: call_sql(result)((state[0],)),
+        merge=lambda stored, new: [call_sql(merge)((stored[0], f"CAST({new[0]} AS BLOB)"))],
+        result=lambda state: f"coalesce({call_sql(result)((state[0],))}, 0)",
         needs=(merge, result, combine),
         combine=lambda earlier, later: [call_sql(combine)((earlier[0], later[0]))],
     )
