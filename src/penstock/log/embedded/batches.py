@@ -7,6 +7,7 @@ by one from the first record's, unless a flag says that they are stored as colum
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +92,25 @@ def decode(value: bytes, base: int) -> pa.RecordBatch:
     offsets = stored.column("offset").to_numpy() if flags & EXPLICIT_OFFSETS else np.arange(base, base + count)
     sequences = stored.column("sequence").to_numpy() if flags & EXPLICIT_SEQUENCES else np.arange(sequence, sequence + count)
     return numbered(stored.select(range(len(RECORDS))), offsets, sequences)
+
+
+def decode_all(values: Sequence[tuple[int, bytes]]) -> pa.RecordBatch:
+    """The records of stored batches, given as (first offset, value), in one. Those that count up are numbered together: small ones are many."""
+    if len(values) == 1:
+        return decode(values[0][1], values[0][0])
+    parts, sequences, counts = [], [], []
+    for _, value in values:
+        _, flags, count, _, _, sequence, _ = HEADER.unpack_from(value)
+        if flags:
+            return pa.concat_batches([decode(value, base) for base, value in values])
+        parts.append(pa.ipc.read_record_batch(pa.py_buffer(value).slice(HEADER.size), RECORDS))
+        sequences.append(sequence)
+        counts.append(count)
+    ends = np.cumsum(counts)
+    begins = ends - counts
+    rows = np.arange(ends[-1])
+    bases = np.array([base for base, _ in values])
+    return numbered(pa.concat_batches(parts), np.repeat(bases - begins, counts) + rows, np.repeat(np.array(sequences) - begins, counts) + rows)
 
 
 def encode_read(batch: pa.RecordBatch, *, horizon: int = NO_HORIZON) -> bytes:

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import pyarrow as pa
-
-from penstock.log.embedded.batches import NO_HORIZON, Header, decode, encode_read, header_of
+from penstock.log.embedded.batches import NO_HORIZON, Header, decode_all, encode_read, header_of
 from penstock.log.embedded.environment import Environment, View
 from penstock.log.embedded.partitions import replace_batches, stored
 from penstock.log.embedded.topics import Topic, find, head, put_head
@@ -117,5 +115,5 @@ def _merge_run(view: View, topic: Topic, partition: int, run: _Run) -> None:
             break
         values.append((base, value))
     horizon = max(header_of(value).horizon for _, value in values)
-    together = encode_read(pa.concat_batches([decode(value, base) for base, value in values]), horizon=horizon)
+    together = encode_read(decode_all(values), horizon=horizon)
     put_head(view, topic, partition, replace_batches(view, topic, partition, run.batches, [(run.batches[0][0], together)]))

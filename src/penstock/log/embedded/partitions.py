@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from penstock.errors import TopicError
-from penstock.log.embedded.batches import KEY, decode, encode, header_of
+from penstock.log.embedded.batches import KEY, decode, decode_all, encode, header_of
 from penstock.log.embedded.environment import CLOCK, View
 from penstock.log.embedded.topics import Head, Topic, head, put_head, require
 from penstock.log.records import NOTHING_READ
@@ -80,27 +80,23 @@ def read(view: View, name: str, partition: int, offset: int, max_records: int, m
     if offset == place.end or max_records < 1:
         return NOTHING_READ
     max_bytes = min(max_bytes, BYTES_READ_MAX)
-    parts: list[pa.RecordBatch] = []
-    count = size = 0
+    values: list[tuple[int, bytes]] = []
+    count = size = 0  # the least that has been found: a batch that begins before the offset may have gaps
     for base, value in stored(view, topic, partition, offset):
-        if parts and size + len(value) > max_bytes:
+        if count and size + len(value) > max_bytes:
             break
-        part = decode(value, base)
-        if base < offset:
-            part = part.slice(int(np.searchsorted(part.column(0).to_numpy(), offset)))
-        if not part.num_rows:
-            continue
-        if not parts and len(value) > max_bytes:
-            part = part.slice(0, max(1, part.num_rows * max_bytes // len(value)))
-        parts.append(part)
-        count += part.num_rows
+        values.append((base, value))
+        count += max(0, header_of(value).count - max(0, offset - base))
         size += len(value)
         if count >= max_records:
-            parts[-1] = part.slice(0, part.num_rows - (count - max_records))
             break
-    if not parts:
+    if not values:
         return NOTHING_READ
-    return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
+    found = decode_all(values)
+    found = found.slice(int(np.searchsorted(found.column(0).to_numpy(), offset)), max_records)
+    if size > max_bytes:  # a single batch larger than is wanted
+        found = found.slice(0, max(1, found.num_rows * max_bytes // size))
+    return found
 
 
 def offset_at(view: View, name: str, partition: int, timestamp: int) -> int:
