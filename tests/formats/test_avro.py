@@ -126,6 +126,23 @@ def test_a_pinned_schema_is_written_with_its_defaults(schemas: EmbeddedRegistry)
     assert encoded.errors == [RowError(0, "eventID: NULL cannot be written: the schema has string here, without null and without a default")]
 
 
+def test_another_producers_schema_serves_where_it_has_the_same_columns(schemas: EmbeddedRegistry) -> None:
+    wanted = columns(PLANT_ID=sql.INTEGER, MOISTURE=sql.DOUBLE, TEMPERATURE=sql.DOUBLE)
+    schemas.register("topic-value", Schema(json.dumps(READING)))
+    assert register_schema("AVRO", wanted, VALUE, schemas) == 1
+    for many in (1, 100):
+        data = encode("AVRO", wanted, [(1, 2.5, 3.5)] * many, schemas=schemas)
+        assert data == [write(READING, 1, {"plant_id": 1, "moisture": 2.5, "temperature": 3.5})] * many
+    with pytest.raises(SchemaError, match="changed its name from reading to KsqlDataSourceSchema"):
+        register_schema("AVRO", wanted[:2], VALUE, schemas)
+    schemas.register("map-value", Schema('{"type":"map","values":"int"}'))
+    bare = SerdeOptions(False, "map-value", wrap_single=False)
+    mapped = columns(M=sql.Map(sql.STRING, sql.INTEGER))
+    data = encode("AVRO", mapped, [([("a", 1)],)], bare, schemas)
+    assert data == [write({"type": "map", "values": "int"}, 2, {"a": 1})]
+    assert rows(decode("AVRO", mapped, data, bare, schemas)) == [([("a", 1)],)]
+
+
 def test_references_are_followed(schemas: EmbeddedRegistry) -> None:
     part = {"type": "record", "name": "Part", "namespace": "acme", "fields": [{"name": "x", "type": "int"}]}
     schemas.register("part", Schema(json.dumps(part)))

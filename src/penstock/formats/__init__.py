@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 from collections.abc import Sequence
 
 from penstock.errors import SchemaError, SqlError
 from penstock.formats.contract import Column, Decoded, Decoder, Encoded, Encoder, RowError, SerdeOptions
-from penstock.formats.definition import Format
-from penstock.registry.model import SchemaRegistry
+from penstock.formats.definition import Format, is_unwrapped, upper_names
+from penstock.registry.model import Schema, SchemaRegistry
+from penstock.sql.types import Struct
 
 __all__ = [
     "NAMES", "Column", "Decoded", "Decoder", "Encoded", "Encoder", "Format", "RowError", "SerdeOptions",
@@ -91,8 +91,28 @@ def register_schema(name: str, columns: Sequence[Column], options: SerdeOptions,
         schemas.by_id(options.schema_id)
         return options.schema_id
     latest = schemas.latest(options.subject)
-    if latest is not None and options.full_schema_name is None and definition.infer is not None and latest.schema.type == definition.schema_type:
-        with contextlib.suppress(SchemaError, SqlError):  # a schema that columns cannot be taken from is not theirs
-            if definition.infer(latest.schema, options, schemas) == list(columns):
-                return latest.id
-    return schemas.register(options.subject, definition.schema(columns, options))
+    fits = latest is not None and latest.schema.type == definition.schema_type and _same_columns(definition, columns, options, latest.schema, schemas)
+    if latest is not None and fits and options.full_schema_name is None:
+        return latest.id
+    try:
+        return schemas.register(options.subject, definition.schema(columns, options))
+    except SchemaError:
+        if latest is not None and fits:  # the name that was asked for is refused, but the columns are there
+            return latest.id
+        raise
+
+
+def _same_columns(definition: Format, columns: Sequence[Column], options: SerdeOptions, schema: Schema, schemas: SchemaRegistry) -> bool:
+    """Whether the columns of a registered schema are these, but for the case of their names."""
+    if definition.infer is None:
+        return False
+    try:
+        found = definition.infer(schema, options, schemas)
+    except (SchemaError, SqlError):
+        return False  # a schema that columns cannot be taken from is not theirs
+    unwrapped = is_unwrapped(definition, columns, options)
+    if not unwrapped and len(found) == 1 and found[0].name == "ROWKEY" and isinstance(found[0].type, Struct):
+        found = [Column(f.name, f.type) for f in found[0].type.fields]
+    if unwrapped:
+        return len(found) == 1 and upper_names(found[0].type) == upper_names(columns[0].type)
+    return [(c.name.upper(), upper_names(c.type)) for c in found] == [(c.name.upper(), upper_names(c.type)) for c in columns]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from penstock.errors import SqlError
 from penstock.formats.contract import Column, Decoder, Encoder, SerdeOptions
 from penstock.registry.model import Schema, SchemaRegistry, SchemaType
-from penstock.sql.types import Array, Decimal, Map, SqlType, Struct
+from penstock.sql.types import Array, Decimal, Field, Map, SqlType, Struct
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,13 @@ def map_key_is_not_string(type_: SqlType) -> bool:
     return False
 
 
-def refuse(message: str, mend: str) -> SqlError:
-    """The error for columns or options that a format cannot take."""
-    return SqlError(message, mend=mend)
+def upper_names(type_: SqlType) -> SqlType:
+    """The type with the names of all its fields in upper case: formats match names without regard to case."""
+    match type_:
+        case Array(item):
+            return Array(upper_names(item))
+        case Map(key, value):
+            return Map(key, upper_names(value))
+        case Struct(fields):
+            return Struct(tuple(Field(f.name.upper(), upper_names(f.type)) for f in fields))
+    return type_
