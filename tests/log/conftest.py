@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.kafka_broker import kafka_bootstrap  # noqa: F401  # a fixture
 
+from penstock.errors import StorageError
 from penstock.log import open_kafka, open_log
 from penstock.log.protocol import Log
 
@@ -23,9 +24,29 @@ def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
     lack = LACKS.get((home, request.node.originalname))
     if lack:
         pytest.skip(f"{home}: {lack}")
-    opened = open_kafka(request.getfixturevalue("kafka_bootstrap")) if home == "kafka" else open_log(tmp_path / "log" if home == "folder" else None)
+    if home == "kafka":
+        yield request.getfixturevalue("kafka_log")()
+        return
+    opened = open_log(tmp_path / "log" if home == "folder" else None)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def kafka_log(kafka_bootstrap: str) -> Iterator[Callable[[], Log]]:  # noqa: F811
+    """One log for all tests, opened anew after a test that has closed it: its clients take a second to make."""
+    logs: list[Log] = []
+
+    def current() -> Log:
+        try:
+            logs[-1].version()
+        except (IndexError, StorageError):
+            logs.append(open_kafka(kafka_bootstrap))
+        return logs[-1]
+
+    yield current
+    for log in logs:
+        log.close()
 
 
 @pytest.fixture

@@ -417,7 +417,7 @@ while True:
 
 def test_killed_while_appending_nothing_acknowledged_is_lost_and_nothing_torn(folder: Path) -> None:
     chance = random.Random(11)
-    for _ in range(4):
+    for _ in range(3):
         child = python(APPEND, str(folder))
         assert line_of(child) == "ready"
         for _ in range(chance.randrange(1, 60)):
