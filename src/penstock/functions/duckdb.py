@@ -49,6 +49,10 @@ def text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+# DuckDB holds no reference of its own to what a closed cursor registered, though the function stays in its catalog.
+_BODIES: dict[str, Callable[..., Any]] = {}
+
+
 def register(connection: duckdb.DuckDBPyConnection, function: PythonFunction) -> None:
     """Make a Python function known to a connection under its name. Doing it again for the same connection changes nothing."""
     import duckdb
@@ -56,7 +60,9 @@ def register(connection: duckdb.DuckDBPyConnection, function: PythonFunction) ->
 
     parameters: list[Any] = [duckdb.sqltype(duckdb_type(p)) for p in function.parameters]
     returns = duckdb.sqltype(duckdb_type(function.returns))
-    body, kind = (_over_columns(function), ARROW) if function.parameters else (function.call, NATIVE)
+    body = _BODIES.get(function.name) or (_over_columns(function) if function.parameters else function.call)
+    kind = ARROW if function.parameters else NATIVE
+    _BODIES[function.name] = body
     try:
         connection.create_function(function.name, body, parameters, returns, type=kind, null_handling=FunctionNullHandling.SPECIAL)
     except (duckdb.NotImplementedException, duckdb.CatalogException) as error:

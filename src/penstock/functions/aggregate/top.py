@@ -71,11 +71,18 @@ def topk_rows(settled: Settled) -> Aggregation:
         fields = ", ".join(f'"{f.name}" := {v}' for f, v in zip(kept.fields, values, strict=True))
         return f"max(struct_pack({fields}), {k}) FILTER ({arguments[0]} IS NOT NULL)"
 
+    def renumbered(rows: str) -> str:
+        """The stored rows before the new ones: the arrival order tells only the rows of one batch apart."""
+        taken = ", ".join(f'"{f.name}" := ' + ("-penstock_at" if f.name == "earliness" else f'penstock_row."{f.name}"') for f in kept.fields)
+        return f"list_transform({rows}, lambda penstock_row, penstock_at: struct_pack({taken}))"
+
     fields = ", ".join(f'"{f.name}" := penstock_row."{f.name}"' for f in shown.fields)
     return Aggregation(
         state=(Array(kept),),
         partial=lambda arguments, order: [packed(list(arguments), order)],
-        merge=lambda stored, new: [f"list_sort(list_concat(coalesce({stored[0]}, {none}), coalesce({new[0]}, {none})), 'DESC', 'NULLS LAST')[:{k}]"],
+        merge=lambda stored, new: [
+            f"list_sort({renumbered(f'list_concat(coalesce({stored[0]}, {none}), coalesce({new[0]}, {none}))')}, 'DESC', 'NULLS LAST')[:{k}]"
+        ],
         result=lambda state: f"list_transform({state[0]}, lambda penstock_row: struct_pack({fields}))",
     )
 
