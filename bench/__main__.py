@@ -29,6 +29,7 @@ def child(*arguments: str) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Run what is asked for, one process each, and write the results."""
     from bench.queries import BENCHES
 
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -18,11 +18,13 @@ SECONDS = 10.0
 
 
 def cpu_seconds(pid: int) -> float:
+    """The CPU time that a process has used, s."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mb(pid: int) -> float:
+    """The memory of a process that is resident, MB."""
     line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
 
@@ -39,6 +41,7 @@ def import_ms() -> float:
 
 
 def main() -> None:
+    """Print memory and CPU use of an idle `penstock run`, and the time of the import, as JSON."""
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "pipeline.sql"
         partitions = READINGS.replace("value_format='JSON')", "value_format='JSON', partitions=1)")

@@ -47,6 +47,7 @@ def stream(bench: Bench, topics: dict[str, pa.RecordBatch], folder: Path, events
 
 
 def output(db: Database, bench: Bench) -> pa.Table:
+    """All records of the output topic: `n` (offset), key and value."""
     batches, offset = [], 0
     while (batch := db.log.read(bench.output, 0, offset, max_records=1_000_000, max_bytes=1 << 30)).num_rows:
         batches.append(batch)
@@ -82,6 +83,7 @@ def batch(bench: Bench, topics: dict[str, pa.RecordBatch]) -> tuple[float, duckd
 
 
 def main() -> None:
+    """Run one bench both ways, compare the answers, print the figures as JSON."""
     name, events = sys.argv[1], int(sys.argv[2])
     bench = BENCHES[name]
     topics = bench.topics(events)

@@ -117,6 +117,7 @@ class Bench:
 
 
 def plant_topics(count: int) -> dict[str, pa.RecordBatch]:
+    """The topics of the houseplants: the plants, and `count` readings."""
     return {"houseplant-metadata": events.plants(), "houseplant-readings": events.readings(count)}
 
 

@@ -88,6 +88,7 @@ class Driver:
         self.close()
 
     def close(self) -> None:
+        """Close its queries and the database."""
         for query in self._pushed:
             query.close()
         self.database.close()

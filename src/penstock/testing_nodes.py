@@ -36,10 +36,12 @@ def node(value: Any, type_: t.SqlType) -> Any:
 
 
 def key_text(key: Any) -> str:
+    """A map's key as JSON has it."""
     return str(key).lower() if isinstance(key, bool) else str(key)
 
 
 def scalar_node(value: Any) -> Any:
+    """A value without parts as a JSON node."""
     match value:
         case bytes():
             return base64.b64encode(value).decode()
@@ -93,6 +95,7 @@ def serialised(db: Database, topic: str, value: Any, name: str, source: DataSour
 
 
 def avro_bytes(schema: Any, value: Any) -> bytes:
+    """A node as Avro, without the registry's header."""
     import fastavro
 
     parsed = fastavro.parse_schema(schema)
@@ -149,6 +152,7 @@ def columns_of(db: Database, topic: str, name: str, source: DataSource | None, *
 
 
 def by_columns(db: Database, topic: str, value: Any, name: str, source: DataSource | None, *, is_key: bool) -> bytes | None:
+    """A node as the bytes that the format's own encoder makes of a source's columns. Raises DataError."""
     import pyarrow as pa
 
     from penstock import formats
@@ -199,6 +203,7 @@ def deserialised(db: Database, topic: str, data: bytes | None, name: str, source
 
 
 def avro_node(db: Database, data: bytes) -> Any:
+    """An Avro record in the registry's wire format as a node."""
     import fastavro
 
     schema = fastavro.parse_schema(json.loads(db.schemas.by_id(int.from_bytes(data[1:5], "big")).text))
@@ -206,6 +211,7 @@ def avro_node(db: Database, data: bytes) -> Any:
 
 
 def plain_node(value: Any) -> Any:
+    """What fastavro yields as a node; a list of key and value pairs is a map."""
     if isinstance(value, dict):
         return {k: plain_node(v) for k, v in value.items()}
     if isinstance(value, list):

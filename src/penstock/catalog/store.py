@@ -62,9 +62,11 @@ class Catalog:
         return self._of(DataSource)
 
     def query(self, query_id: str) -> PersistentQuery | None:
+        """The persistent query of an id."""
         return self._things.get(f"query/{query_id}")  # type: ignore[return-value]
 
     def queries(self) -> list[PersistentQuery]:
+        """All persistent queries, each after those whose sources it reads."""
         return self._of(PersistentQuery)
 
     def type(self, name: str) -> SqlType | None:
@@ -73,12 +75,15 @@ class Catalog:
         return found.type if isinstance(found, CustomType) else None
 
     def types(self) -> list[CustomType]:
+        """All custom types, oldest first."""
         return self._of(CustomType)
 
     def connector(self, name: str) -> Connector | None:
+        """The connector of a name."""
         return self._things.get(f"connector/{name}")  # type: ignore[return-value]
 
     def connectors(self) -> list[Connector]:
+        """All connectors, oldest first."""
         return self._of(Connector)
 
     # ------------------------------------------------------------------------------------------ changing
@@ -88,6 +93,7 @@ class Catalog:
         self._write({key_of(thing): thing for thing in things})
 
     def drop(self, *things: Thing) -> None:
+        """Forget things, all in one durable step; what is not there is no error."""
         self._write({key_of(thing): None for thing in things})
 
     def _write(self, changes: dict[str, Thing | None]) -> None:

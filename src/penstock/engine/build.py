@@ -69,6 +69,7 @@ class Builder:
                 return Rekey(step, source)
 
     def aggregate(self, step: steps.Aggregate, name: str, *, old: bool, final: bool) -> Operator:
+        """The operator of a GROUP BY; with `final` it emits closed windows alone."""
         return Aggregate(step, self.build(step.input), name, old=old, final=final)
 
 

@@ -61,6 +61,7 @@ class Evaluator:
         return name
 
     def release(self) -> None:
+        """Forget the bound tables; their names may be given again."""
         for name in self._bound:
             self.connection.unregister(name)
         self._bound.clear()
@@ -92,6 +93,7 @@ class Evaluator:
         return reasons + reasons[:1] * (len(rows) - len(reasons))
 
     def close(self) -> None:
+        """Release everything. The instance behind all evaluators stays."""
         self.release()
         self.connection.close()
 

@@ -52,6 +52,7 @@ class Fixed:
     stage: Stage
 
     def run(self, cycle: Cycle) -> Stage:
+        """Those rows."""
         return self.stage
 
 
@@ -79,6 +80,7 @@ class Pull:
         raise AssertionError
 
     def output(self, cycle: Cycle, stage: Stage) -> pa.Table:
+        """The stage's rows as the query's output, at most LIMIT."""
         limit = f" LIMIT {self.plan.limit}" if self.plan.limit is not None else ""
         table = cycle.table(f"{stage.sql}{limit}")
         names = stage.columns
@@ -97,6 +99,7 @@ class Pull:
     # ------------------------------------------------------------------------------------------ the rows of a source
 
     def rows(self, step: steps.Source, snapshot: Snapshot, cycle: Cycle) -> Stage:
+        """All rows of a source, or those of the keys that the query looks up."""
         source = self.catalog.source(step.source)
         query = self.catalog.query(source.created_by) if source and source.created_by else None
         if step.kind == "TABLE" and query is not None:

@@ -98,6 +98,7 @@ class RowCodec:
         return packed
 
     def variable_bytes(self, i: int, column: pa.Array) -> pa.Array:
+        """The bytes of a column of variable width, empty for NULL."""
         if i in self._decoders:
             encode = self._encoder.encode
             return pa.array([b"" if v is None else encode(v) for v in column.to_pylist()], pa.binary())
@@ -140,12 +141,14 @@ class RowCodec:
         return b"\xff" * self.bitmap + b"\0" * (self.head - self.bitmap)
 
     def valid(self, head: Bytes, i: int) -> npt.NDArray[np.bool_]:
+        """Which rows of a head, (rows, bytes), have a value in column `i`."""
         valid: npt.NDArray[np.bool_] = (head[:, i // 8] >> (i % 8)) & 1 == 0
         return valid
 
     def variable_array(
         self, data: Bytes, begin: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], i: int, valid: npt.NDArray[np.bool_]
     ) -> pa.Array:
+        """Column `i` out of the rows' joined bytes: each value begins at `begin` and has `lengths` bytes."""
         offsets = np.zeros(len(lengths) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
         index = np.repeat(begin - offsets[:-1], lengths) + np.arange(offsets[-1])
@@ -175,6 +178,7 @@ def fixed_bytes(column: pa.Array, size: int) -> Bytes:
 
 
 def fixed_array(raw: Bytes, type_: SqlType, valid: npt.NDArray[np.bool_]) -> pa.Array:
+    """A column of fixed width out of its raw bytes, (rows, size)."""
     data = np.ascontiguousarray(raw)
     if type_ == Primitive("BOOLEAN"):
         return pa.array(data.reshape(-1).astype(bool), mask=None if valid.all() else ~valid)

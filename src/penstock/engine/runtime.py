@@ -39,10 +39,13 @@ class Running:
 
     @property
     def state(self) -> str:
+        """RUNNING, PAUSED or ERROR."""
         return "PAUSED" if self.paused else "ERROR" if self.error else "RUNNING"
 
 
 class Runtime:
+    """Starts, stops and pauses the queries of one log."""
+
     def __init__(self, log: Log, *, threads: bool = True) -> None:
         self.log = log
         self.threads = threads
@@ -68,13 +71,16 @@ class Runtime:
             running.task.close()
 
     def pause(self, name: str) -> None:
+        """Let a query rest after its present cycle."""
         self.queries[name].paused = True
 
     def resume(self, name: str) -> None:
+        """Let a paused query go on from where it was."""
         running = self.queries[name]
         running.paused, running.settled = False, -1
 
     def close(self) -> None:
+        """Stop all queries, each after its present cycle."""
         for running in self.queries.values():
             running.stopping = True
         for name in list(self.queries):

@@ -21,6 +21,7 @@ from penstock.sql.types import NULL, Decimal, Map, Primitive, SqlType, Struct
 
 
 def constant(value: object, type_: SqlType) -> str:
+    """SQL of a constant of a type. AssertionError for a value that no literal has."""
     if value is None:
         return "NULL" if type_ == NULL else f"CAST(NULL AS {duckdb_type(type_)})"
     match value:
@@ -77,6 +78,7 @@ class Compiler:
         return self.compile(expr)
 
     def compile(self, expr: ex.Expr) -> str:
+        """SQL of the expression's value."""
         match expr:
             case ex.Column(_, name):
                 return self.columns[name]
@@ -143,11 +145,13 @@ class Compiler:
         raise AssertionError(f"no SQL for {expr}")
 
     def call(self, resolved: Resolved, arguments: tuple[ex.Expr, ...]) -> str:
+        """SQL of a call, with what it needs noted."""
         self.needs.update((need.name, need) for need in resolved.needs)
         self.volatile |= resolved.volatile
         return resolved.sql([self.compile(argument) for argument in arguments])
 
     def cast(self, operand: ex.Expr, target: SqlType) -> str:
+        """SQL of a value as another type, by ksqlDB's rules of CAST."""
         if operand.type == target or isinstance(operand.type, LambdaType):
             return self.compile(operand)
         if isinstance(operand, ex.Literal) and operand.value is None:
@@ -157,6 +161,7 @@ class Compiler:
         return convert(self.compile(operand))
 
     def arithmetic(self, expr: ex.Arithmetic) -> str:
+        """SQL of + - * / %, with the result's type and Java's division of whole numbers."""
         left, right, target = self.compile(expr.left), self.compile(expr.right), duckdb_type(expr.type)
         if isinstance(expr.type, Decimal):
             if expr.op == "/":
@@ -168,6 +173,7 @@ class Compiler:
         return f"({left} {expr.op} {right})"
 
     def decimal_division(self, expr: ex.Arithmetic, left: str, right: str) -> str:
+        """SQL of a DECIMAL's exact division."""
         from penstock.engine.decimals import division
 
         function = division(expr.left.type, expr.right.type, expr.type)

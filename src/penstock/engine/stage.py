@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stage:
+    """Rows that have not been computed yet: `sql`, the `schema` of its columns, and what is known of them."""
     sql: str
     schema: Schema
     is_table: bool = False
@@ -60,6 +61,7 @@ class Stage:
 
     @property
     def meta(self) -> list[str]:
+        """The meta columns that this stage has."""
         return ["_t", "_p", "_o", "_g", "_present", *(["_ws", "_we"] if self.windowed else []), *(["_old"] if self.old else [])]
 
     def select(self, columns: Iterable[str], schema: Schema, tail: str = "", **changes: object) -> Stage:
@@ -88,6 +90,7 @@ class Origin:
     parts: list[tuple[int, str, int, pa.Array, pa.Array]] = field(default_factory=list)  # (source number, topic, partition, places, offsets)
 
     def of(self, place: int) -> tuple[str, int, int]:
+        """The topic, partition and offset of a place; an empty name and -1 where it is none of this batch."""
         for _, topic, partition, places, offsets in self.parts:
             at = places.index(place)
             if (number := at.as_py()) >= 0:
@@ -119,12 +122,15 @@ class Cycle:
     # ------------------------------------------------------------------------------------------ evaluation
 
     def bind(self, table: pa.Table | pa.RecordBatch) -> str:
+        """Make a table readable in this cycle's SQL; its name there."""
         return self._evaluator.bind(table)
 
     def need(self, functions: Iterable[PythonFunction]) -> None:
+        """Register the Python functions that SQL of this cycle calls."""
         self._evaluator.need(functions)
 
     def table(self, sql: str) -> pa.Table:
+        """Run SQL. Raises EvaluationError where a row makes it fail."""
         return self._evaluator.table(sql)
 
     def run(self, stage: Stage) -> pa.Table:
@@ -176,9 +182,11 @@ class Cycle:
         return self._transaction
 
     def state(self, name: str) -> StateStore:
+        """A state store of this query, in the cycle's transaction."""
         return self.transaction.state(f"{self.query}/{name}")
 
     def fault(self, kind: str, reason: str, place: int | None = None) -> None:
+        """Report what could not be processed; `place` (a row's `_g`) says which record it came from."""
         topic, partition, offset = self.origin.of(place) if place is not None else ("", -1, -1)
         self.faults.append(Fault(kind, reason, topic, partition, offset))
 

@@ -11,7 +11,6 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from penstock.engine.rows import RowCodec
-from penstock.sql.types import SqlType
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,9 +38,11 @@ class Rows:
         return [row is not None for row in found], self.codec.decode(found)
 
     def put(self, keys: Sequence[bytes], columns: Sequence[pa.Array]) -> None:
+        """Store a row of the columns under each key."""
         self.store.put_many(list(zip(keys, self.codec.encode(columns), strict=True)))
 
     def delete(self, keys: Sequence[bytes]) -> None:
+        """Remove the rows of these keys."""
         self.store.delete_many(keys)
 
     def scan(self, start: bytes = b"", end: bytes | None = None) -> tuple[list[bytes], list[pa.Array]]:
@@ -57,13 +58,16 @@ class Numbers:
         self.store = store
 
     def get(self, name: str, default: int) -> int:
+        """The number of a name, or `default`."""
         (raw,) = self.store.get_many([name.encode()])
         return default if raw is None else int.from_bytes(raw, "big", signed=True)
 
     def put(self, name: str, value: int) -> None:
+        """Store a number under a name."""
         self.store.put_many([(name.encode(), value.to_bytes(8, "big", signed=True))])
 
     def items(self) -> Iterator[tuple[str, int]]:
+        """All names and numbers, in the order of the names."""
         for name, raw in self.store.scan():
             yield name.decode(), int.from_bytes(raw, "big", signed=True)
 
@@ -71,7 +75,3 @@ class Numbers:
 def big_endian(number: int) -> bytes:
     """A signed 64-bit number as 8 bytes that sort as the numbers do."""
     return ((number + (1 << 63)) & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "big")
-
-
-def key_types(types: Sequence[SqlType]) -> tuple[SqlType, ...]:
-    return tuple(types)

@@ -99,6 +99,7 @@ class Task:
         transaction.commit_offsets(self.query, positions)
 
     def close(self) -> None:
+        """Give back the connection, and the log of a push query's state."""
         self.evaluator.close()
         if self.scratch is not None:
             self.scratch.close()
@@ -112,10 +113,12 @@ class Scratch:
         self._log: Log | None = None
 
     def begin(self) -> AbstractContextManager[Transaction]:
+        """A write transaction of the log, which is opened now if it was not."""
         self._log = self._log or self._open()
         return self._log.begin()
 
     def close(self) -> None:
+        """Close the log, if it was ever opened."""
         if self._log is not None:
             self._log.close()
 

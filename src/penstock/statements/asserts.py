@@ -25,6 +25,8 @@ def until(timeout_ms: int | None, wrong: Callable[[], str | None]) -> str | None
 
 
 def assert_topic(db: Database, statement: ast.AssertTopic) -> Result:
+    """Raises Error where the topic, after the timeout, is not as it should be."""
+
     def wrong() -> str | None:
         info = db.log.topic(statement.topic)
         if (info is not None) != statement.exists:
@@ -42,6 +44,7 @@ def assert_topic(db: Database, statement: ast.AssertTopic) -> Result:
 
 
 def assert_schema(db: Database, statement: ast.AssertSchema) -> Result:
+    """Raises Error where the schema, after the timeout, is there and should not be, or the other way round."""
     what = " ".join(
         [f"subject {statement.subject}"] * (statement.subject is not None) + [f"id {statement.id}"] * (statement.id is not None)
     )

@@ -43,6 +43,7 @@ class TopicReader:
             self._sources[topic] = next((s for s in reversed(db.catalog.sources()) if s.topic == topic), None)
 
     def partitions(self) -> list[tuple[str, int]]:
+        """Every (topic, partition) there is to read."""
         found = []
         for topic in self._sources:
             info = self._db.log.topic(topic)
@@ -50,6 +51,7 @@ class TopicReader:
         return found
 
     def columns(self) -> frozenset[str] | None:
+        """The columns that the sources of all topics have, None where a topic is no source's."""
         shared: frozenset[str] | None = None
         for source in self._sources.values():
             if source is None:
@@ -60,6 +62,7 @@ class TopicReader:
         return shared
 
     def read(self, topic: str, partition: int, offset: int, max_records: int) -> list[Record]:
+        """At most `max_records` records from `offset` on."""
         batch = self._db.log.read(topic, partition, offset, max_records=max_records)
         source = self._sources[topic]
         if batch.num_rows == 0:
@@ -99,6 +102,7 @@ class TopicReader:
 
 
 def plain_columns_of(arrays: Sequence[Any], types: Sequence[Any]) -> list[list[Any]]:
+    """Columns as lists of plain Python values."""
     import pyarrow as pa
 
     return plain_columns(pa.table(list(arrays), names=[str(i) for i in range(len(arrays))]), types) if arrays else []
@@ -119,6 +123,7 @@ def raw_records(topic: str, partition: int, batch: pa.RecordBatch) -> list[Recor
 
 
 def create_connector(db: Database, statement: ast.CreateConnector) -> Result:
+    """Check its options, keep it, start it. Raises ConnectorError or ConfigError."""
     if db.catalog.connector(statement.name) is not None:
         if statement.if_not_exists:
             return Result(f"Connector {statement.name} exists already.")
@@ -131,10 +136,12 @@ def create_connector(db: Database, statement: ast.CreateConnector) -> Result:
 
 
 def text_of(value: object) -> str:
+    """An option's value as text."""
     return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
 
 
 def drop_connector(db: Database, statement: ast.DropConnector) -> Result:
+    """Stop a connector and forget it with its positions."""
     connector = db.catalog.connector(statement.name)
     if connector is None:
         if statement.if_exists:
@@ -147,6 +154,7 @@ def drop_connector(db: Database, statement: ast.DropConnector) -> Result:
 
 
 def describe_connector(db: Database, statement: ast.Describe) -> Result:
+    """A connector's state, tasks and options."""
     if statement.name is None or db.catalog.connector(statement.name) is None:
         raise ConnectorError(f"There is no connector {statement.name}.", mend="SHOW CONNECTORS lists them.").at(statement.position)
     if db.read_only:

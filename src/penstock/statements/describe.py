@@ -44,6 +44,7 @@ def columns_of(source: DataSource) -> list[tuple[str, str]]:
 
 
 def described(db: Database, sources: Sequence[DataSource], *, extended: bool) -> Result:
+    """The columns of sources; `extended`: with their topics, queries and statements."""
     if not extended:
         return Result(columns=("FIELD", "TYPE"), rows=[row for source in sources for row in columns_of(source)])
     rows: list[tuple[str, str]] = []
@@ -67,6 +68,7 @@ def described(db: Database, sources: Sequence[DataSource], *, extended: bool) ->
 
 
 def describe(db: Database, statement: ast.Describe) -> Result:
+    """DESCRIBE of a source, all streams or tables, a function or a connector."""
     match statement.what:
         case "SOURCE":
             assert statement.name is not None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 def insert_values(db: Database, statement: ast.InsertValues) -> Result:
+    """INSERT INTO ... VALUES: one row of constant expressions."""
     plan = planner.plan_insert_values(statement, View(db))
     compiler = Compiler({})
     sqls = [f"{compiler(expr)} AS c{i}" for i, (_, expr) in enumerate(plan.values)]
@@ -60,6 +61,7 @@ def insert_rows(db: Database, name: str, rows: Any, timestamp: str | None) -> in
 def from_dicts(
     source: DataSource, rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataType], timestamp: str | None
 ) -> tuple[dict[str, pa.Array], int]:
+    """Arrow columns of rows given as dicts, and the number of rows. Raises DataError that names the column."""
     given = {field: column_name(source, field, types, timestamp) for row in rows for field in row}
     columns = {}
     for name in dict.fromkeys(given.values()):
@@ -70,6 +72,7 @@ def from_dicts(
 
 
 def from_table(source: DataSource, rows: Any, types: Mapping[str, pa.DataType], timestamp: str | None) -> tuple[dict[str, pa.Array], int]:
+    """Arrow columns of an Arrow table, a Polars or a pandas frame. Raises DataError that names the column."""
     if isinstance(rows, pa.RecordBatch):
         rows = pa.Table.from_batches([rows])
     if not isinstance(rows, pa.Table):
@@ -98,6 +101,7 @@ def column_name(source: DataSource, field: str, types: Mapping[str, pa.DataType]
 
 
 def converted(name: str, values: list[Any], type_: pa.DataType) -> pa.Array:
+    """Python values as a column. Raises DataError that names the column."""
     if name == "ROWTIME":
         values = [epoch_ms(v) if isinstance(v, datetime) else v for v in values]
     try:

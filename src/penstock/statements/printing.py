@@ -40,6 +40,7 @@ def print_topic(db: Database, statement: ast.Print) -> Result:
 
 
 def stamp(time_ms: int) -> str:
+    """A time (ms) as ISO 8601 in UTC, to the millisecond."""
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 

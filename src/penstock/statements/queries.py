@@ -53,6 +53,7 @@ def ensure_processing_log(db: Database) -> None:
 
 
 def task_options(properties: dict[str, str], *, every_change: bool = False) -> TaskOptions:
+    """How the settings say that a query runs."""
     return TaskOptions(
         latest=settings.value(properties, "auto.offset.reset") == "latest",
         every_change=every_change or settings.value(properties, "cache.max.bytes.buffering") == 0,
@@ -71,7 +72,7 @@ def launch(db: Database, query: PersistentQuery) -> None:
 def begin_at_end(db: Database, query: PersistentQuery) -> None:
     """With `auto.offset.reset` = latest a query reads what comes after its statement, even if its thread starts later or the process dies."""
     if task_options(query.properties).latest:
-        ends = {}
+        ends: dict[tuple[str, int], int] = {}
         for topic in topics_of(query.plan):
             info = db.log.topic(topic)
             ends |= {(topic, p): db.log.end_offset(topic, p) for p in range(info.partitions if info else 0)}
@@ -101,6 +102,7 @@ def halt(db: Database, query: PersistentQuery) -> None:
 
 
 def create_as(db: Database, statement: ast.CreateAsSelect) -> Result:
+    """CREATE ... AS SELECT: the topic, the source and its query, which starts to run."""
     old = db.catalog.source(statement.name)
     if old is not None and statement.if_not_exists:
         return Result(f"{statement.kind.capitalize()} {statement.name} exists already.")
@@ -138,6 +140,7 @@ def replace_query(db: Database, statement: ast.CreateAsSelect, old: DataSource, 
 
 
 def insert_into(db: Database, statement: ast.InsertInto) -> Result:
+    """INSERT INTO ... SELECT: a query that writes to a source which is there."""
     query_id = f"INSERTQUERY_{next_number(db)}"
     plan = planner.plan_insert_into(statement, View(db), db.properties)
     query = PersistentQuery(query_id, statement.text, plan, dict(db.properties))
@@ -159,6 +162,7 @@ def of(db: Database, statement: ast.Terminate | ast.Pause | ast.Resume) -> list[
 
 
 def terminate(db: Database, statement: ast.Terminate) -> Result:
+    """Stop queries for good, with their positions and state; what they have written stays."""
     found = of(db, statement)
     for query in found:
         db.catalog.drop(query)
@@ -170,6 +174,7 @@ def terminate(db: Database, statement: ast.Terminate) -> Result:
 
 
 def pause(db: Database, statement: ast.Pause) -> Result:
+    """Let queries rest, over a restart too."""
     found = of(db, statement)
     for query in found:
         db.catalog.put(replace(query, state="PAUSED"))
@@ -178,6 +183,7 @@ def pause(db: Database, statement: ast.Pause) -> Result:
 
 
 def resume(db: Database, statement: ast.Resume) -> Result:
+    """Let paused queries go on from where they were."""
     found = of(db, statement)
     for query in found:
         db.catalog.put(replace(query, state="RUNNING"))

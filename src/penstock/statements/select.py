@@ -39,6 +39,7 @@ def select(db: Database, statement: ast.Statement, *, timeout: float | None = No
 
 
 def pull(db: Database, plan: QueryPlan, query: Query) -> Query:
+    """Answer a pull query."""
     with db.evaluator() as evaluator:
         return query.answered(Pull(plan, db.catalog, db.log, db.schemas, evaluator).answer())
 
@@ -53,6 +54,7 @@ def ordinary(db: Database, statement: ast.RawQuery) -> Query:
 
 
 def push(db: Database, plan: QueryPlan, query: Query) -> Query:
+    """Start a push query; whoever reads it lets it run. Its state is gone when it is closed."""
     left = [plan.limit]
 
     def deliver(cycle: Cycle, stage: Stage) -> bool:

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 
 def set_property(db: Database, statement: ast.SetProperty | ast.AlterSystem) -> Result:
+    """SET and ALTER SYSTEM. Raises ConfigError for an unknown name or a bad value."""
     db.properties |= settings.checked({statement.name: statement.value})
     return Result(f"Property '{statement.name}' is now '{statement.value}', for the queries that start from here on.")
 
 
 def unset_property(db: Database, statement: ast.UnsetProperty) -> Result:
+    """UNSET. Raises ConfigError for an unknown name."""
     name = settings.find(statement.name).name
     db.properties.pop(name, None)
     return Result(f"Property '{statement.name}' has its default again.")
@@ -28,16 +30,19 @@ def unset_property(db: Database, statement: ast.UnsetProperty) -> Result:
 
 def define(db: Database, statement: ast.Define) -> Result:
     # the parser has put it to use already, for the statements behind it
+    """DEFINE a variable of the session."""
     db.variables[statement.name.lower()] = statement.value
     return Result(f"Variable {statement.name} is defined.")
 
 
 def undefine(db: Database, statement: ast.Undefine) -> Result:
+    """UNDEFINE a variable; one that is not there is no error."""
     db.variables.pop(statement.name.lower(), None)
     return Result(f"Variable {statement.name} is undefined.")
 
 
 def run_script(db: Database, statement: ast.RunScript) -> Result:
+    """RUN SCRIPT: the statements of a file, in this session."""
     path = Path(statement.path)
     try:
         text = path.read_text()

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from penstock import settings
-from penstock.catalog.model import DataSource
 from penstock.errors import Error
 from penstock.result import Result
 from penstock.sql import ast
@@ -16,10 +15,12 @@ if TYPE_CHECKING:
 
 
 def yes(value: bool) -> str:
+    """A truth value as SHOW prints it."""
     return "true" if value else "false"
 
 
 def sources(db: Database, kind: str) -> Result:
+    """SHOW STREAMS and SHOW TABLES."""
     rows = [
         (s.name, s.topic, s.key_format.name, s.value_format.name, yes(s.window is not None))
         for s in sorted(db.catalog.sources(), key=lambda s: s.name)
@@ -29,6 +30,7 @@ def sources(db: Database, kind: str) -> Result:
 
 
 def topics(db: Database, *, internal: bool) -> Result:
+    """SHOW TOPICS; `internal` with those whose names begin with an underscore."""
     rows = []
     for topic in db.log.topics():
         if topic.internal and not internal:
@@ -39,6 +41,7 @@ def topics(db: Database, *, internal: bool) -> Result:
 
 
 def queries(db: Database) -> Result:
+    """SHOW QUERIES: each persistent query, its state, and the reason of an ERROR."""
     rows = []
     for query in db.catalog.queries():
         running = db.runtime.queries.get(query.id)
@@ -48,6 +51,7 @@ def queries(db: Database) -> Result:
 
 
 def properties(db: Database) -> Result:
+    """SHOW PROPERTIES: those that do something, and whether the session has set them."""
     rows = [
         (s.name, db.properties.get(s.name, str(s.default)), "session" if s.name in db.properties else "default")
         for s in sorted(settings.SETTINGS.values(), key=lambda s: s.name)
@@ -57,6 +61,7 @@ def properties(db: Database) -> Result:
 
 
 def functions(db: Database) -> Result:
+    """SHOW FUNCTIONS."""
     from penstock import functions as library
 
     rows = [(f.name, f.kind.capitalize(), f.summary) for f in library.all_functions()]
@@ -64,14 +69,17 @@ def functions(db: Database) -> Result:
 
 
 def types(db: Database) -> Result:
+    """SHOW TYPES."""
     return Result(columns=("TYPE", "SCHEMA"), rows=[(t.name, str(t.type)) for t in sorted(db.catalog.types(), key=lambda t: t.name)])
 
 
 def variables(db: Database) -> Result:
+    """SHOW VARIABLES."""
     return Result(columns=("VARIABLE", "VALUE"), rows=sorted(db.variables.items()))
 
 
 def connectors(db: Database, kind: str | None = None) -> Result:
+    """SHOW CONNECTORS, of one kind or all. Their state is known only to the process that runs them."""
     rows = [
         (c.name, c.kind, db.connectors.status(c.name).state if not db.read_only else "", c.options.get("connector.class", ""))
         for c in sorted(db.catalog.connectors(), key=lambda c: c.name)
@@ -81,6 +89,7 @@ def connectors(db: Database, kind: str | None = None) -> Result:
 
 
 def plugins(db: Database) -> Result:
+    """SHOW CONNECTOR PLUGINS."""
     from penstock.connect.contract import definitions
 
     return Result(columns=("CLASS", "TYPE", "SUMMARY"), rows=[(d.class_names[0], d.kind, d.summary) for d in definitions()])
@@ -104,6 +113,7 @@ ANSWERS: dict[str, Callable[[Database], Result]] = {
 
 
 def show(db: Database, statement: ast.Show) -> Result:
+    """SHOW and LIST."""
     if statement.what in ("STREAMS", "TABLES") and statement.extended:
         from penstock.statements.describe import described
 
@@ -114,10 +124,6 @@ def show(db: Database, statement: ast.Show) -> Result:
     if answer is None:
         raise Error(f"SHOW {statement.what} is not known.", mend=f"There are: {', '.join(ANSWERS)}.", position=statement.position)
     return answer(db)
-
-
-def names(found: list[DataSource]) -> list[str]:
-    return [source.name for source in found]
 
 
 RUN: dict[type, Callable[[Database, Any], Result]] = {ast.Show: show}

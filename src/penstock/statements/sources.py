@@ -53,6 +53,7 @@ def ensure_topic(db: Database, spec: planner.TopicSpec, partitions: int, kind: K
 
 
 def create_source(db: Database, statement: ast.CreateSource) -> Result:
+    """CREATE STREAM and CREATE TABLE over a topic, which is made where it is missing."""
     old = db.catalog.source(statement.name)
     kind = statement.kind.capitalize()
     if old is not None and statement.if_not_exists:
@@ -85,6 +86,7 @@ def find(db: Database, statement: ast.DropSource | ast.AlterSource) -> DataSourc
 
 
 def drop_source(db: Database, statement: ast.DropSource) -> Result:
+    """DROP STREAM and DROP TABLE, with the query that makes it; refused while another query reads or writes it."""
     from penstock.statements.describe import reads, source_of
     from penstock.statements.queries import halt
 
@@ -117,6 +119,7 @@ def drop_source(db: Database, statement: ast.DropSource) -> Result:
 
 
 def alter_source(db: Database, statement: ast.AlterSource) -> Result:
+    """ALTER STREAM and ALTER TABLE: more columns."""
     from penstock.statements.describe import source_of
 
     if find(db, statement) is None:
@@ -128,6 +131,7 @@ def alter_source(db: Database, statement: ast.AlterSource) -> Result:
 
 
 def create_type(db: Database, statement: ast.CreateType) -> Result:
+    """CREATE TYPE."""
     if db.catalog.type(statement.name) is not None:
         if statement.if_not_exists:
             return Result(f"Type {statement.name} exists already.")
@@ -138,6 +142,7 @@ def create_type(db: Database, statement: ast.CreateType) -> Result:
 
 
 def drop_type(db: Database, statement: ast.DropType) -> Result:
+    """DROP TYPE; the sources that were declared with it keep their columns."""
     type_ = db.catalog.type(statement.name)
     if type_ is None:
         if statement.if_exists:

@@ -21,15 +21,19 @@ class View:
         self._db = db
 
     def source(self, name: str) -> DataSource | None:
+        """The stream or table of a name."""
         return self._db.catalog.source(name)
 
     def sources(self) -> list[str]:
+        """The names of all streams and tables."""
         return [source.name for source in self._db.catalog.sources()]
 
     def type(self, name: str) -> SqlType | None:
+        """What a custom type stands for."""
         return self._db.catalog.type(name)
 
     def partitions(self, topic: str) -> int | None:
+        """A topic's number of partitions, None where there is no such topic."""
         info = self._db.log.topic(topic)
         return info.partitions if info else None
 

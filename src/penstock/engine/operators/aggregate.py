@@ -33,6 +33,7 @@ LONGEST_AGO = -(1 << 62)
 
 
 def resolve(call: ex.AggregateCall) -> ResolvedAggregate:
+    """The aggregate function that a call means, by the types and constants of its arguments."""
     return functions.resolve_aggregate(call.name, [argument_of(a) for a in call.arguments])
 
 
@@ -42,6 +43,7 @@ def grace_of(window: steps.Window) -> int:
 
 
 def retention_of(window: steps.Window) -> int:
+    """How long a window is kept after its end, ms: never less than it may still change."""
     return max(window.retention_ms if window.retention_ms is not None else DAY_MS, window.size_ms + grace_of(window))
 
 
@@ -64,6 +66,7 @@ class Grouping:
         self.codec = RowCodec([*self.keys, *self.carried, *self.state, BIGINT, INTEGER])
 
     def partials(self, compiler: Compiler, over: str) -> list[str]:
+        """Columns `s0`...: the state of a batch's rows alone. `over` is a window clause, or empty where the query groups."""
         sqls, number = [], 0
         for call, resolved in zip(self.step.aggregates, self.calls, strict=True):
             arguments = [compiler(a) for a in call.arguments]
@@ -93,6 +96,7 @@ class Grouping:
 
     @property
     def needs(self) -> list[Any]:
+        """The Python functions that the SQL of these aggregates calls."""
         return [need for call in self.calls for need in call.needs]
 
 
@@ -112,6 +116,7 @@ class Aggregate:
     # ------------------------------------------------------------------------------------------ the batch's part
 
     def run(self, cycle: Cycle) -> Stage:
+        """The changed groups; with `final` those of the windows that this batch closed."""
         stage = self.input.run(cycle)
         if stage.empty:
             return self.nothing(stage)
@@ -206,9 +211,11 @@ class Aggregate:
     # ------------------------------------------------------------------------------------------ the state's part
 
     def store(self, cycle: Cycle) -> Rows:
+        """The stored groups."""
         return Rows(cycle.state(f"{self.name}/groups"), self.grouping.codec)
 
     def state_keys(self, batch: pa.Table, key_columns: Sequence[pa.Array]) -> list[bytes]:
+        """A key of the store for each partial row: its window's prefix, then the packed key."""
         packed = pack_keys(key_columns, self.grouping.keys) if key_columns else [b""] * batch.num_rows
         if self.step.window is None:
             return list(map(bounded, packed))
@@ -249,6 +256,7 @@ class Aggregate:
         return merged
 
     def merge_sql(self, cycle: Cycle, table: str, width: int) -> str:
+        """SQL that joins the bound partial rows with the state beside them; `width` counts their key and carried columns."""
         grouping = self.grouping
         base = [f"c{i}" for i in range(width)]
         results = [f"{sql} AS c{width + i}" for i, sql in enumerate(grouping.results("m"))]
@@ -322,6 +330,7 @@ class Aggregate:
     # ------------------------------------------------------------------------------------------ what goes on
 
     def emit(self, cycle: Cycle, changes: pa.Table) -> Stage:
+        """The stage of changed groups."""
         width = len(self.step.schema.columns)
         columns = [f"c{i}" for i in range(width)]
         meta = ["_t", "_p", "_o", "_g", "TRUE AS _present"]
@@ -349,8 +358,10 @@ class Aggregate:
 
 
 def window_prefix(partition: int, start: int) -> bytes:
+    """What the state keys of a window begin with: 2 bytes of partition, 8 of its start (ms), in the order of numbers."""
     return partition.to_bytes(2, "big") + big_endian(start)
 
 
 def prefix_start(key: bytes) -> int:
+    """The window's start (ms) in a state key."""
     return int.from_bytes(key[2:10], "big") - (1 << 63)

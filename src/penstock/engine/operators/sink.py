@@ -45,6 +45,7 @@ class Sink:
         self.value_encoder = formats.encoder(step.value_format.name, as_columns(step.schema.value), value_options, self.schemas)
 
     def run(self, cycle: Cycle) -> Stage:
+        """Write the cycle's rows: the records become part of the cycle. A row that cannot be written is reported."""
         stage = self.input.run(cycle)
         if stage.empty:
             return stage
@@ -115,6 +116,7 @@ class Sink:
         )
 
     def write(self, cycle: Cycle, keys: pa.Array, values: pa.Array, times: pa.Array, partitions: np.ndarray) -> None:
+        """Add records to the cycle, by partition, and keep each key's last one where pull queries read it here."""
         headers = pa.nulls(len(keys), RECORD_HEADERS)
         batch = pa.RecordBatch.from_arrays([times, keys, values, headers], names=["timestamp", "key", "value", "headers"])
         for partition in range(self.step.partitions):
@@ -136,6 +138,7 @@ def keep_last(cycle: Cycle, name: str, keys: pa.Array, values: pa.Array, times: 
 
 
 def stored_key(key: bytes) -> bytes:
+    """The state key of a record key."""
     from penstock.engine.state import bounded
 
     return bounded(key)
@@ -149,6 +152,7 @@ def with_window(keys: pa.Array, window: steps.WindowedKey, starts: pa.Array, end
 
 
 def big_endian_column(numbers: pa.Array) -> pa.Array:
+    """Whole numbers as 8 bytes each."""
     raw = numbers.cast(pa.int64()).to_numpy(zero_copy_only=False).astype(">i8")
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(8), len(raw), [None, pa.py_buffer(raw.tobytes())]).cast(pa.binary())
 

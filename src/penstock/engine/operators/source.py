@@ -57,6 +57,7 @@ def options(spec: steps.FormatSpec, topic: str, *, is_key: bool, wrap: bool = Tr
 
 
 def as_columns(columns: Sequence[steps.Column]) -> list[Column]:
+    """Columns of a plan as the formats take them."""
     return [Column(c.name, c.type) for c in columns]
 
 
@@ -89,6 +90,7 @@ class Source:
         self.codec = RowCodec([c.type for c in step.schema.value])
 
     def run(self, cycle: Cycle) -> Stage:
+        """The rows of `records`; those that cannot be read are reported and left out."""
         records = self.records
         if records is None or not len(records):
             return self.stage(cycle, pa.table(self.arrays(EMPTY, self.no_rows, self.no_rows_value, *empty_windows(0))))
@@ -104,10 +106,12 @@ class Source:
 
     @property
     def no_rows(self) -> Decoded:
+        """Key columns without rows."""
         return self.key_decoder(pa.array([], pa.binary()))
 
     @property
     def no_rows_value(self) -> Decoded:
+        """Value columns without rows."""
         return self.value_decoder(pa.array([], pa.binary()))
 
     def readable(self, cycle: Cycle, records: Records, key: Decoded, value: Decoded) -> npt.NDArray[np.bool_]:
@@ -173,6 +177,7 @@ class Source:
     # ------------------------------------------------------------------------------------------ the stage
 
     def stage(self, cycle: Cycle, table: pa.Table) -> Stage:
+        """The stage of decoded rows, of a table with the row before each change where that is asked for."""
         step = self.step
         table_kind = step.kind == "TABLE"
         if table_kind and self.old:
@@ -227,6 +232,7 @@ EMPTY = Records(*(pa.array([], t) for t in (pa.int64(), pa.int32(), pa.int64(), 
 
 
 def empty_windows(rows: int) -> tuple[pa.Array, pa.Array]:
+    """Starts and ends for rows that have no window."""
     return pa.nulls(rows, pa.int64()), pa.nulls(rows, pa.int64())
 
 

@@ -12,10 +12,12 @@ from penstock.plan import steps
 
 @dataclass
 class Filter:
+    """WHERE and HAVING. A table's row that no longer satisfies the condition becomes a tombstone."""
     step: steps.Filter
     input: Operator
 
     def run(self, cycle: Cycle) -> Stage:
+        """The rows that satisfy the condition."""
         stage = self.input.run(cycle)
         compiler = Compiler(stage.columns)
         condition = compiler.predicate(self.step.predicate)
@@ -31,15 +33,18 @@ class Filter:
         return replace(stage, sql=f"SELECT {', '.join(columns)} FROM ({stage.sql}) WHERE {now} OR {was}", schema=self.step.schema)
 
     def columns(self, stage: Stage) -> list[str]:
+        """The stage's columns as they are."""
         return [f"c{i}" for i in range(len(stage.schema.columns))]
 
 
 @dataclass
 class Select:
+    """The SELECT list: new columns out of a row's own."""
     step: steps.Select
     input: Operator
 
     def run(self, cycle: Cycle) -> Stage:
+        """The rows with the new columns."""
         stage = self.input.run(cycle)
         exprs = self.step.key + self.step.value
         names = [column.name for column in self.step.schema.columns]
@@ -61,10 +66,12 @@ class Select:
 
 @dataclass
 class FlatMap:
+    """Table functions: a row for each element of the longest list, shorter lists filled up with NULL."""
     step: steps.FlatMap
     input: Operator
 
     def run(self, cycle: Cycle) -> Stage:
+        """The rows, each in the place of the record it came from."""
         stage = self.input.run(cycle)
         compiler = Compiler(stage.columns)
         calls = [compiler(call) for call in self.step.calls]
@@ -91,6 +98,7 @@ class Rekey:
     input: Operator
 
     def run(self, cycle: Cycle) -> Stage:
+        """The rows under their new key; a row whose key has a NULL is left out, unless the plan keeps it."""
         stage = self.input.run(cycle)
         compiler = Compiler(stage.columns)
         keys = [compiler(expr) for expr in self.step.key]

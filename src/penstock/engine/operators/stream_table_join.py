@@ -21,6 +21,7 @@ from penstock.sql.types import BIGINT, SqlType
 
 @dataclass
 class StreamTableJoin:
+    """A stream joined with a table by the table's key; INNER or LEFT."""
     step: steps.StreamTableJoin
     left: Operator
     right: Operator
@@ -33,6 +34,7 @@ class StreamTableJoin:
         self.codec = RowCodec([c.type for c in right.columns])
 
     def run(self, cycle: Cycle) -> Stage:
+        """The stream's rows with the table's columns. The table's changes are stored."""
         left, right = self.left.run(cycle), self.right.run(cycle)
         if left.empty and right.empty:
             return self.joined(left, left.sql, "SELECT NULL")
@@ -73,9 +75,11 @@ class StreamTableJoin:
 
     @property
     def side(self) -> str:
+        """The kind of join, as SQL says it."""
         return "LEFT" if self.step.join == "LEFT" else "INNER"
 
     def key_name(self, key: str) -> str:
+        """The table's name of a key column of the stream."""
         return "r_ws" if key == "_ws" else f"r{key[1:]}"
 
     def changes(self, cycle: Cycle, right: Stage, keys: list[str]) -> pa.Table:
@@ -89,6 +93,7 @@ class StreamTableJoin:
         return cycle.table(f"SELECT {', '.join([*columns, *window, '_o', '_present'])} FROM ({right.sql}) ORDER BY _o")
 
     def packed(self, cycle: Cycle, table: pa.Table, windowed: bool) -> list[bytes]:
+        """The state key of each row."""
         types = [*self.key_types, *([BIGINT] if windowed else [])]
         names = [f"c{i}" for i in range(len(self.key_types))]
         keys = pack_keys(cycle.arrays(table, names, types[: len(names)]), types[: len(names)])
