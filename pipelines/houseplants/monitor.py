@@ -26,7 +26,8 @@ Publish = Callable[[Sequence[Mapping[str, Any]]], object]
 class SensorMapping:
     """Which sensor (by its address) stands in which plant's pot, kept up to date from the compacted topic while the monitor runs.
 
-    The reader is a consumer that starts at the earliest record and commits nothing: after each start it reads the mapping anew.
+    The reader is a consumer that starts at the earliest record and commits nothing: after each start it reads the mapping anew, all that there
+    is before the first reading is taken.
     """
 
     def __init__(self, db: Database) -> None:
@@ -34,6 +35,9 @@ class SensorMapping:
         self._plants: dict[int, int] = {}
         db.execute("SET 'auto.offset.reset' = 'earliest';")
         self._query = db.query("SELECT sensor_id, plant_id FROM sensor_mapping EMIT CHANGES;")
+        db.execute("UNSET 'auto.offset.reset';")
+        for row in self._query.drain():
+            self._note(*row)
         self._thread = threading.Thread(target=self._follow, name="sensor-mapping", daemon=True)
         self._thread.start()
 
@@ -48,14 +52,17 @@ class SensorMapping:
         self._thread.join(5)
 
     def _follow(self) -> None:
-        for sensor_id, plant_id in self._query:
-            try:
-                address = int(str(sensor_id), 16)
-            except ValueError:
-                _logger.warning("the mapping names the sensor %r, which is no address such as 0x36", sensor_id)
-                continue
-            with self._lock:
-                self._plants[address] = plant_id
+        for row in self._query:
+            self._note(*row)
+
+    def _note(self, sensor_id: str, plant_id: int) -> None:
+        try:
+            address = int(str(sensor_id), 16)
+        except ValueError:
+            _logger.warning("the mapping names the sensor %r, which is no address such as 0x36", sensor_id)
+            return
+        with self._lock:
+            self._plants[address] = plant_id
 
 
 class Monitor:
