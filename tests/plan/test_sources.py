@@ -74,6 +74,15 @@ def test_a_result_has_the_formats_and_partitions_of_its_first_source() -> None:
     assert (plan.topic, plan.partitions, plan.value_format, plan.timestamp) == ("o", 2, FormatSpec("JSON"), TimestampSpec("T"))
 
 
+def test_a_result_without_a_key_has_no_key_format() -> None:
+    world = World({"ksql.persistence.default.format.key": "JSON"})
+    world.run("CREATE STREAM S (K INT KEY, V INT) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');")
+    assert world.plan("CREATE STREAM BARE AS SELECT * FROM S PARTITION BY NULL;").key_format == FormatSpec("NONE")
+    assert world.plan("CREATE STREAM KEYED AS SELECT * FROM BARE PARTITION BY V;").key_format == FormatSpec("JSON")
+    with pytest.raises(SqlError, match="Key format specified for stream without key columns"):
+        world.plan("CREATE STREAM BAD WITH (KEY_FORMAT='JSON') AS SELECT * FROM S PARTITION BY NULL;")
+
+
 def test_what_a_statement_says_of_its_topic() -> None:
     statement = parse_one("CREATE STREAM S (V INT) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON', PARTITIONS=2, REPLICAS='3', RETENTION_MS=-1);")
     assert isinstance(statement, ast.CreateSource)

@@ -177,10 +177,12 @@ def _without_key(selected: Selected) -> Selected:
 
 
 def _key_format(w: With, spec: steps.FormatSpec, schema: Schema, defaults: Mapping[str, str]) -> steps.FormatSpec:
-    if not schema.key and w.text("KEY_FORMAT") is not None and spec.name != "NONE":
-        raise w.error("Key format specified for stream without key columns.", "Leave KEY_FORMAT out.")
-    given = w.text("KEY_FORMAT") or w.text("FORMAT")
-    if schema.key and spec.name == "NONE" and given is None:
+    """The key's format: NONE where the result has no key, and not NONE, though the source has it, where it has one."""
+    if not schema.key:
+        if w.text("KEY_FORMAT") is not None and spec.name != "NONE":
+            raise w.error("Key format specified for stream without key columns.", "Leave KEY_FORMAT out.")
+        return steps.FormatSpec("NONE")
+    if spec.name == "NONE" and w.text("KEY_FORMAT") is None and w.text("FORMAT") is None:
         return steps.FormatSpec((setting(defaults, "ksql.persistence.default.format.key") or "KAFKA").upper())
     return spec
 

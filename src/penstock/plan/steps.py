@@ -96,7 +96,7 @@ class Source(Step):
     """Reads a topic. `prefix` ("A." in a join, else "") stands before each column's name in `schema`; `pseudo` names the pseudo columns
     (ROWTIME, ROWPARTITION, ROWOFFSET, WINDOWSTART, WINDOWEND) that the query reads from it, present in `schema.value` under the same prefix.
     `columns` are the topic's own key and value columns, unprefixed; value columns and headers that the query never reads are missing from `schema`,
-    `pseudo` and `headers`. The timestamp's column stays."""
+    `pseudo` and `headers`. The timestamp's column stays. Where a stream's record has no value, all of `schema.value` is NULL, pseudo columns too."""
 
     source: str
     topic: str
