@@ -52,6 +52,15 @@ def test_partition_by_keeps_rows_without_a_key() -> None:
     assert root.input.keep_null
 
 
+def test_a_key_named_like_a_pseudo_column_hides_it() -> None:
+    world = World()
+    world.run(STREAM + "CREATE STREAM OUT AS SELECT * FROM S PARTITION BY ROWTIME;")
+    assert schema_text(world.held["OUT"]).startswith("`ROWTIME` BIGINT KEY, ")
+    plan = world.query("SELECT ROWTIME, ROWOFFSET FROM OUT EMIT CHANGES;")
+    assert isinstance(plan.root, Select)
+    assert [c.name for c in plan.root.input.schema.columns] == ["ROWTIME", "ROWOFFSET"]
+
+
 @pytest.mark.parametrize(("query", "message"), [
     ("SELECT NAME FROM S", "The query used to build `OUT` must include the key column ID in its projection (eg, SELECT ID...)."),
     ("SELECT K, V FROM T", "The query used to build `OUT` must include the key columns K and K2 in its projection (eg, SELECT K, K2...)."),

@@ -11,7 +11,7 @@ from penstock.errors import Position, SqlError
 from penstock.plan import expressions as ex
 from penstock.plan import steps
 from penstock.plan.interfaces import CatalogView
-from penstock.plan.scope import PSEUDO_TYPES, WINDOW_BOUNDS, Scope, ScopeColumn, ScopeSource, nearest
+from penstock.plan.scope import PSEUDO_TYPES, Scope, ScopeColumn, ScopeSource, nearest, pseudo_columns
 from penstock.plan.text import expression_text, name_text
 from penstock.plan.typed import Typing, typed
 from penstock.plan.walk import columns_in
@@ -82,7 +82,7 @@ def _check_names(named: Sequence[ast.Source]) -> None:
 
 def _leaf(source: DataSource, alias: str, *, joined: bool) -> Relation:
     prefix = f"{alias}." if joined else ""
-    pseudo = (*(WINDOW_BOUNDS if source.window else ()), *PSEUDO_TYPES)
+    pseudo = pseudo_columns(source)
 
     def prefixed(columns: Sequence[steps.Column]) -> tuple[steps.Column, ...]:
         return tuple(steps.Column(prefix + c.name, c.type) for c in columns)

@@ -38,6 +38,12 @@ class ScopeColumn:
     pseudo: bool = False
 
 
+def pseudo_columns(source: DataSource) -> tuple[str, ...]:
+    """The names of a source's pseudo columns. One of its own columns (a key made by PARTITION BY ROWTIME) hides that of its name."""
+    own = {c.name for c in source.schema.columns}
+    return tuple(name for name in (*(WINDOW_BOUNDS if source.window else ()), *PSEUDO_TYPES) if name not in own)
+
+
 @dataclass(frozen=True)
 class ScopeSource:
     """A source under its alias. `prefix` is `ALIAS.` in joins, else empty."""
@@ -55,9 +61,10 @@ class ScopeSource:
             return ScopeColumn(name, self.alias, self.prefix + name, type_, key, pseudo)
 
         keys = [column(c.name, c.type, key=True) for c in source.schema.key]
-        bounds = [column(name, BIGINT, pseudo=True) for name in WINDOW_BOUNDS] if source.window else []
+        pseudo = pseudo_columns(source)
+        bounds = [column(name, BIGINT, pseudo=True) for name in pseudo if name in WINDOW_BOUNDS]
         values = [column(c.name, c.type) for c in source.schema.value]
-        return (*keys, *bounds, *values, *(column(name, type_, pseudo=True) for name, type_ in PSEUDO_TYPES.items()))
+        return (*keys, *bounds, *values, *(column(name, PSEUDO_TYPES[name], pseudo=True) for name in pseudo if name in PSEUDO_TYPES))
 
 
 @dataclass(frozen=True)
