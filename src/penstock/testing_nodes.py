@@ -161,7 +161,8 @@ def by_columns(db: Database, topic: str, value: Any, name: str, source: DataSour
 
     columns = columns_of(db, topic, name, source, is_key=is_key)
     spec = (source.key_format if is_key else source.value_format) if source else FormatSpec(name)
-    single = len(columns) == 1 and not (isinstance(value, dict) and not isinstance(columns[0].type, t.Struct | t.Map))
+    wraps = name.startswith("PROTOBUF") or (not is_key and spec.wrap_single is not False and name != "KAFKA")
+    single = len(columns) == 1 and not (isinstance(value, dict) and wraps)
     values = [value] if single else [{k.upper(): v for k, v in value.items()}.get(c.name.upper()) for c in columns]
     arrays = [pa.array([natural(v, c.type)], t.arrow_type(c.type)) for v, c in zip(values, columns, strict=True)]
     encode = formats.encoder(name, as_columns(columns), options(spec, topic, is_key=is_key), db.schemas)

@@ -7,10 +7,12 @@ from itertools import count
 
 from penstock.engine.operators.aggregate import Aggregate
 from penstock.engine.operators.contract import Operator
+from penstock.engine.operators.session import SessionAggregate
 from penstock.engine.operators.sink import Sink
 from penstock.engine.operators.source import Source
 from penstock.engine.operators.stateless import Filter, FlatMap, Rekey, Select
 from penstock.engine.operators.stream_table_join import StreamTableJoin
+from penstock.engine.operators.table_aggregate import Regroup, TableAggregate
 from penstock.errors import Error
 from penstock.plan import steps
 from penstock.registry.model import SchemaRegistry
@@ -70,6 +72,12 @@ class Builder:
 
     def aggregate(self, step: steps.Aggregate, name: str, *, old: bool, final: bool) -> Operator:
         """The operator of a GROUP BY; with `final` it emits closed windows alone."""
+        if step.input.kind == "TABLE":
+            rekey = step.input if isinstance(step.input, steps.Rekey) else None
+            source = self.build(rekey.input if rekey else step.input, old=True)
+            return TableAggregate(step, Regroup(step.input, source, rekey), name, old=old)
+        if step.window is not None and step.window.kind == "SESSION":
+            return SessionAggregate(step, self.build(step.input), name, old=old, final=final)
         return Aggregate(step, self.build(step.input), name, old=old, final=final)
 
 

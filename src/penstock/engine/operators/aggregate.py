@@ -75,12 +75,13 @@ class Grouping:
                 number += 1
         return sqls
 
-    def merges(self) -> list[str]:
-        """New state columns `m0`... out of the stored `h0`... and the partial `s0`..."""
+    def merges(self, *, combine: bool = False) -> list[str]:
+        """New state columns `m0`... out of the stored `h0`... and the partial `s0`..., which with `combine` is a stored state too."""
         sqls, number = [], 0
         for resolved in self.calls:
             span = range(number, number + len(resolved.state))
-            merged = resolved.merge([f"h{i}" for i in span], [f"s{i}" for i in span])
+            join = resolved.combine if combine and resolved.combine else resolved.merge
+            merged = join([f"h{i}" for i in span], [f"s{i}" for i in span])
             sqls += [f"CAST({sql} AS {duckdb_type(t)}) AS m{i}" for i, sql, t in zip(span, merged, resolved.state, strict=True)]
             number += len(resolved.state)
         return sqls
@@ -119,13 +120,13 @@ class Aggregate:
         """The changed groups; with `final` those of the windows that this batch closed."""
         stage = self.input.run(cycle)
         if stage.empty:
-            return self.nothing(stage)
+            return empty_stage(self.step, self.grouping, old=self.old)
         times = Numbers(cycle.state(f"{self.name}/times"))
         if self.step.window:
             stage = self.on_time(cycle, stage, times)
         batch = cycle.table(self.batch_sql(cycle, stage))
         if batch.num_rows == 0:
-            return self.nothing(stage)
+            return empty_stage(self.step, self.grouping, old=self.old)
         changes = self.merge(cycle, batch)
         if not self.step.window:
             return self.emit(cycle, changes)
@@ -141,12 +142,14 @@ class Aggregate:
         named = [f"{sql} AS c{i}" for i, sql in enumerate(columns)]
         keys = [compiler.columns[c.name] for c in stage.schema.key]
         source = self.windows(stage)
+        # a record without a key belongs to no group; where the groups' key has several columns the step before has seen to it
+        known = f"_present AND {keys[0]} IS NOT NULL" if len(keys) == 1 else "_present"
         group = ["_p", "_ws", *keys] if self.step.window else keys or ["1"]
         if cycle.every_change:
             over = f" OVER (PARTITION BY {', '.join(group)} ORDER BY _o ROWS UNBOUNDED PRECEDING)"
             partials = self.grouping.partials(compiler, over)
             meta = [f"max(_t){over} AS _t", "_p", "_o", "_g", *(["_ws"] if self.step.window else [])]
-            sql = f"SELECT {', '.join([*named, *partials, *meta])} FROM {source} WHERE _present ORDER BY _o"
+            sql = f"SELECT {', '.join([*named, *partials, *meta])} FROM {source} WHERE {known} ORDER BY _o"
             if self.step.window:
                 sql += ", _ws"
         else:
@@ -156,7 +159,7 @@ class Aggregate:
             meta = ["max(_t) AS _t", "_p" if self.step.window else "any_value(_p) AS _p", "max(_o) AS _o", "max(_g) AS _g"]
             meta += ["_ws"] if self.step.window else []
             sql = (
-                f"SELECT {', '.join([*named, *partials, *meta])} FROM {source} WHERE _present "
+                f"SELECT {', '.join([*named, *partials, *meta])} FROM {source} WHERE {known} "
                 f"GROUP BY {', '.join(group)} ORDER BY {', '.join(group)}"
             )
         cycle.need([*compiler.needs.values(), *self.grouping.needs])
@@ -330,31 +333,35 @@ class Aggregate:
     # ------------------------------------------------------------------------------------------ what goes on
 
     def emit(self, cycle: Cycle, changes: pa.Table) -> Stage:
-        """The stage of changed groups."""
-        width = len(self.step.schema.columns)
-        columns = [f"c{i}" for i in range(width)]
-        meta = ["_t", "_p", "_o", "_g", "TRUE AS _present"]
-        window = self.step.window
-        if window:
-            meta += ["_ws", f"_ws + {window.size_ms} AS _we"]
-        if self.old:
-            keys, carried = len(self.grouping.keys), len(self.grouping.carried)
-            aggregates = range(len(self.step.aggregates))
-            fields = [f"c{keys + i} := c{keys + i}" for i in range(carried)] + [f"c{keys + carried + i} := r{i}" for i in aggregates]
-            meta.append(f"CASE WHEN _had THEN struct_pack({', '.join(fields)}) END AS _old")
-        sql = f"SELECT {', '.join([*columns, *meta])} FROM {cycle.bind(changes)}"
-        return Stage(sql, self.step.schema, is_table=True, windowed=window is not None, old=self.old, empty=changes.num_rows == 0)
+        """The changed groups as a stage."""
+        return emitted(cycle, self.step, self.grouping, changes, old=self.old)
 
-    def nothing(self, stage: Stage) -> Stage:
-        """A stage of no rows with the right columns."""
-        fields = [f"CAST(NULL AS {duckdb_type(c.type)}) AS c{i}" for i, c in enumerate(self.step.schema.columns)]
-        meta = ["0::BIGINT AS _t", "0 AS _p", "0::BIGINT AS _o", "0::BIGINT AS _g", "TRUE AS _present"]
-        meta += ["0::BIGINT AS _ws", "0::BIGINT AS _we"] if self.step.window else []
-        keys = len(self.grouping.keys)
-        olds = ", ".join(f"c{keys + i} := CAST(NULL AS {duckdb_type(c.type)})" for i, c in enumerate(self.step.schema.value))
-        meta += [f"struct_pack({olds}) AS _old"] if self.old else []
-        sql = f"SELECT {', '.join([*fields, *meta])} WHERE FALSE"
-        return Stage(sql, self.step.schema, is_table=True, windowed=self.step.window is not None, old=self.old, empty=True)
+
+def emitted(cycle: Cycle, step: steps.Aggregate, grouping: Grouping, changes: pa.Table, *, old: bool) -> Stage:
+    """The stage of changed groups: columns c, and r (the results before) where `_had`."""
+    columns = [f"c{i}" for i in range(len(step.schema.columns))]
+    meta = ["_t", "_p", "_o", "_g", "TRUE AS _present"]
+    if step.window:
+        meta += ["_ws", f"_ws + {step.window.size_ms} AS _we"]
+    if old:
+        keys, carried = len(grouping.keys), len(grouping.carried)
+        fields = [f"c{keys + i} := c{keys + i}" for i in range(carried)]
+        fields += [f"c{keys + carried + i} := r{i}" for i in range(len(step.aggregates))]
+        meta.append(f"CASE WHEN _had THEN struct_pack({', '.join(fields)}) END AS _old")
+    sql = f"SELECT {', '.join([*columns, *meta])} FROM {cycle.bind(changes)}"
+    return Stage(sql, step.schema, is_table=True, windowed=step.window is not None, old=old, empty=changes.num_rows == 0)
+
+
+def empty_stage(step: steps.Aggregate, grouping: Grouping, *, old: bool) -> Stage:
+    """A stage of no rows with the right columns."""
+    fields = [f"CAST(NULL AS {duckdb_type(c.type)}) AS c{i}" for i, c in enumerate(step.schema.columns)]
+    meta = ["0::BIGINT AS _t", "0 AS _p", "0::BIGINT AS _o", "0::BIGINT AS _g", "TRUE AS _present"]
+    meta += ["0::BIGINT AS _ws", "0::BIGINT AS _we"] if step.window else []
+    keys = len(grouping.keys)
+    olds = ", ".join(f"c{keys + i} := CAST(NULL AS {duckdb_type(c.type)})" for i, c in enumerate(step.schema.value))
+    meta += [f"struct_pack({olds}) AS _old"] if old else []
+    sql = f"SELECT {', '.join([*fields, *meta])} WHERE FALSE"
+    return Stage(sql, step.schema, is_table=True, windowed=step.window is not None, old=old, empty=True)
 
 
 def window_prefix(partition: int, start: int) -> bytes:

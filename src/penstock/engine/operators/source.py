@@ -53,6 +53,7 @@ def options(spec: steps.FormatSpec, topic: str, *, is_key: bool, wrap: bool = Tr
         full_schema_name=spec.full_schema_name,
         wrap_single=wrap_single,
         delimiter=spec.delimiter or ",",
+        properties={"nullable_representation": spec.nullable} if spec.nullable else None,
     )
 
 
