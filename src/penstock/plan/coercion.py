@@ -295,21 +295,3 @@ def _value_text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
-
-
-def castable(source: SqlType, target: SqlType) -> bool:
-    """Whether CAST can make a `target` of a `source`."""
-    if source in (target, NULL) or target == STRING:
-        return True
-    match source, target:
-        case (Array(a), Array(b)):
-            return castable(a, b)
-        case (Map(k, v), Map(k2, v2)):
-            return castable(k, k2) and castable(v, v2)
-        case (Struct(), Struct(fields)):
-            return all(castable(old.type, f.type) for f in fields if (old := source.field(f.name)))
-    if is_numeric(source) and is_numeric(target):
-        return True
-    if source == STRING:
-        return target in (BOOLEAN, DATE, TIME, TIMESTAMP) or is_numeric(target)
-    return (source == TIMESTAMP and target in (DATE, TIME)) or (source == DATE and target == TIMESTAMP)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from penstock.errors import Position, SqlError
 from penstock.plan import expressions as ex
-from penstock.plan.coercion import arithmetic_type, as_decimal, castable, coerce, common_number, unify
+from penstock.plan.coercion import arithmetic_type, as_decimal, coerce, common_number, unify
 from penstock.plan.scope import nearest
 from penstock.plan.text import expression_text
 from penstock.sql.types import (
@@ -147,12 +147,16 @@ def like(operand: ex.Expr, pattern: ex.Expr, escape: str | None, position: Posit
 
 def cast(operand: ex.Expr, type_: SqlType, position: Position | None) -> ex.Expr:
     """CAST(operand AS type)."""
+    from penstock.functions.casts import cast_sql
+
     if operand.type == NULL:
         return coerce(operand, type_)
     if operand.type == type_:
         return operand
-    if not castable(operand.type, type_):
-        raise SqlError(f"Cast of {operand.type} to {type_} is not supported.", mend="Use a function that converts it.", position=position)
+    try:
+        cast_sql(operand.type, type_)
+    except SqlError as error:
+        raise SqlError(f"Cast of {operand.type} to {type_} is not supported.", mend=error.mend, position=position) from None
     return ex.Cast(type_, operand)
 
 

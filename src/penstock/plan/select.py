@@ -30,8 +30,6 @@ class Selected:
     key_of: str
     window: steps.WindowedKey | None
     relation: Relation
-    rekeyed: bool = False
-    keyless: bool = False
 
 
 def plan_select(select: ast.Select, catalog: CatalogView, *, persistent: bool) -> Selected:
@@ -64,7 +62,7 @@ def _grouped(select: ast.Select, relation: Relation, items: list[Item], t: Typin
     if not select.group_by:
         _check_groupless(select, items, persistent=persistent)
     made = plan_groups(select, relation, items, replace(t, table_functions=False))
-    return Selected(made.step, split(made.items, made.keys), made.items, made.keys, "grouping expression", made.window, relation, rekeyed=True)
+    return Selected(made.step, split(made.items, made.keys), made.items, made.keys, "grouping expression", made.window, relation)
 
 
 def _check_groupless(select: ast.Select, items: Sequence[Item], *, persistent: bool) -> None:
@@ -120,7 +118,7 @@ def _partitioned(select: ast.Select, relation: Relation, items: list[Item], t: T
         if len(exprs) > 1:
             raise SqlError("Cannot PARTITION BY multiple columns including NULL.", mend="Leave the NULL out.", position=nodes[0].position)
         step = steps.Rekey(steps.Schema((), relation.step.schema.columns), "STREAM", relation.step, (), keep_null=True)
-        return Selected(step, split(items, ()), tuple(items), (), "", None, relation, rekeyed=True, keyless=True)
+        return Selected(step, split(items, ()), tuple(items), (), "", None, relation)
     if exprs == [ex.Column(k.column.type, k.column.name) for k in relation.keys]:
         keys = tuple(KeyChoice(k.column, (e,)) for k, e in zip(relation.keys, exprs, strict=True))
         items = _with_keys(select, items, exprs, exprs, nodes, namer)
@@ -135,7 +133,7 @@ def _partitioned(select: ast.Select, relation: Relation, items: list[Item], t: T
     missing_as = tuple(KeyChoice(c, (e,)) for c, e in zip(columns, exprs, strict=True))
     chosen = split(items, keys)
     shown = keys if None not in chosen.keys else missing_as
-    return Selected(step, chosen, tuple(items), shown, "partitioning expression", None, relation, rekeyed=True)
+    return Selected(step, chosen, tuple(items), shown, "partitioning expression", None, relation)
 
 
 def _partition(node: ast.Expression, t: Typing) -> ex.Expr:

@@ -173,7 +173,7 @@ def _finish(selected: Selected, target: str, query: ast.Select, *, lenient: bool
 def _without_key(selected: Selected) -> Selected:
     step = steps.Rekey(Schema((), selected.step.schema.columns), "STREAM", selected.step, (), keep_null=True)
     projection = replace(selected.projection, keys=(), values=selected.items)
-    return replace(selected, step=step, projection=projection, keys=(), window=None, keyless=True)
+    return replace(selected, step=step, projection=projection, keys=(), window=None)
 
 
 def _key_format(w: With, spec: steps.FormatSpec, schema: Schema, defaults: Mapping[str, str]) -> steps.FormatSpec:
