@@ -177,7 +177,8 @@ class SessionAggregate:
             mine = acc.take(pa.array(rows))
             pairs = {f"h{i}": mine[f"m{i}"] for i in range(state)} | {f"s{i}": other[f"m{i}"] for i in range(state)}
             pairs |= {"_ht": mine["_t"], "_st": other["_t"]}
-            merged = cycle.table(f"SELECT {', '.join([*self.grouping.merges(combine=True), 'greatest(_ht, _st) AS _t'])} FROM {cycle.bind(pa.table(pairs))}")
+            columns = [*self.grouping.merges(combine=True), "greatest(_ht, _st) AS _t"]
+            merged = cycle.table(f"SELECT {', '.join(columns)} FROM {cycle.bind(pa.table(pairs))}")
             place = np.full(acc.num_rows, -1)
             place[rows] = np.arange(len(rows))
             index = pa.array(np.where(place >= 0, place + acc.num_rows, np.arange(acc.num_rows)))
