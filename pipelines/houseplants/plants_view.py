@@ -15,7 +15,7 @@ from rich.text import Text
 
 WINDOW_MS = 6 * 3600 * 1000
 LOW_READINGS_MIN = 120
-BAR_WIDTH = 30
+BAR_WIDTH = 24
 REFRESH_S = 0.25
 PLAIN_EVERY_MS = 24 * 3600 * 1000
 
@@ -102,8 +102,8 @@ class PlantsView:
         with self._lock:
             plants = sorted(self._plants.items())
         table = Table(box=None, pad_edge=False)
-        for heading in ("plant", "moisture", "", "low below", "soil", f"low readings since {self._window(plants)}"):
-            table.add_column(heading)
+        for heading in ("plant", "moisture", "", "low below", "soil", f"low since {self._window(plants)}"):
+            table.add_column(heading, no_wrap=True)
         for _, seen in plants:
             dry = seen.moisture < seen.moisture_low
             table.add_row(

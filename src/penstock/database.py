@@ -168,10 +168,21 @@ class Database:
                 self._evaluator.release()
 
     def load_functions(self, path: str | Path) -> None:
-        """Run a Python file that defines functions with `@penstock.udf` and its like."""
+        """Run a Python file that defines functions with `@penstock.udf` and its like. Raises Error, with the line, for what goes wrong in it."""
         import runpy
+        import traceback
 
-        runpy.run_path(str(path))
+        try:
+            runpy.run_path(str(path))
+        except Error:
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and not Path(path).is_file():
+                raise Error(f"The file of functions {path} cannot be read: {error.strerror}.") from error
+            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+            line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+            where = f", line {line}" if line else ""
+            raise Error(f"The file of functions {path}{where}: {type(error).__name__}: {error}.", mend="Mend it and start again.") from error
 
     @property
     def connectors(self) -> ConnectRuntime:

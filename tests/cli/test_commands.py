@@ -198,6 +198,20 @@ def test_run_goes_on_until_told_and_its_queries_work_meanwhile(end: signal.Signa
         assert err == ""
 
 
+def test_functions_of_a_file(call: Call, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text("import penstock\n\n@penstock.udf\ndef shout(text: str) -> str:\n    return text.upper() + '!'\n")
+    monkeypatch.setattr("sys.stdin", io.StringIO("SELECT SHOUT(plant) AS loud FROM dry;"))
+    assert "CROUTON!" in call("shell", "--data", folder, "--functions", "mine.py").out
+    ended = call("shell", "--data", folder, "--functions", "none.py")
+    assert ended.code == 1
+    assert "none.py cannot be read" in ended.err
+    assert len(ended.err.splitlines()) == 1
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    ended = call("shell", "--data", folder, "--functions", "broken.py")
+    assert ended.code == 1
+    assert "broken.py, line 1: ZeroDivisionError: division by zero." in ended.err
+
+
 def test_run_names_the_file_of_a_mistake(call: Call, tmp_path: Path) -> None:
     (tmp_path / "bad.sql").write_text("SHOW TOPICS;\nSELECT * FROM\n  nowhere;\n")
     ended = call("run", "bad.sql", "--data", "db")

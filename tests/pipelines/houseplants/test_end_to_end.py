@@ -150,8 +150,8 @@ def test_the_table_of_plants() -> None:
     view.show(stop, lambda: view.alert_count == 1)
     text = view._console.export_text()
     assert "ALERT Crouton is dry (125 low readings from 00:00 to 06:00 on" in text
-    assert re.search(r"Crouton +██████···\|·+ +20 % +30 % +20\.0 °C +125 of 120", text), text
-    assert re.search(r"Cyril +█████████\|████████·+ +60 % +30 % +20\.0 °C +0 of 120", text), text
+    assert re.search(r"Crouton +█████··\|·+ +20 % +30 % +20\.0 °C +125 of 120", text), text
+    assert re.search(r"Cyril +███████\|██████·+ +60 % +30 % +20\.0 °C +0 of 120", text), text
     view.reading(row | {"MOISTURE": 20.0, "TS": START_MS + 6 * HOUR_MS})
     assert view._plants["1"].low == 1, "a new window counts anew"
 
