@@ -317,6 +317,18 @@ def test_watching_wakes_for_an_append(log: Log, topic: str) -> None:
     assert log.watch(version, 30) > version
 
 
+def test_whoever_watches_can_be_woken_without_a_change(log: Log, topic: str) -> None:
+    version = log.version()
+    timer = threading.Timer(0.05, log.wake)
+    timer.start()
+    assert log.watch(version, 30) > version
+    timer.join()
+    version = log.version()
+    log.wake()  # nor is one lost that comes before the watching
+    assert log.watch(version, 30) > version
+    assert log.end_offset(topic, 0) == 0
+
+
 def test_a_closed_log_says_so(log: Log, topic: str) -> None:
     log.close()
     log.close()

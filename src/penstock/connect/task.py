@@ -117,6 +117,7 @@ class SinkTask:
                 self._state = wanted  # the thread follows before its next delivery
             self._commands += 1
             self._changed.notify_all()
+        self._setup.log.wake()
 
     # ------------------------------------------------------------------ the thread
 

@@ -179,6 +179,10 @@ class Log(Protocol):
         and wakes for appends of this process at once (of another process within 50 ms)."""
         ...
 
+    def wake(self) -> None:
+        """Let everyone in this process who watches look around now: `version()` grows as if a topic had changed."""
+        ...
+
     def clean(self, now_ms: int | None = None) -> None:
         """Apply retention and compaction now (the home also does so by itself from time to time)."""
         ...

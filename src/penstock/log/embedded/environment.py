@@ -103,6 +103,7 @@ class Environment:
         self._writer = threading.Lock()
         self._writing_thread: int | None = None
         self._changed = threading.Condition()
+        self._wakes = 0
         self._readers = 0
         self._readers_changed = threading.Condition()
         with self.reading() as view:
@@ -258,22 +259,22 @@ class Environment:
     # Change
 
     def version(self) -> int:
-        """The clock after the last committed change of any topic."""
+        """The clock after the last committed change of any topic, and how often `wake` was called."""
         if not self.read_only:
-            return self._version
+            return self._version + self._wakes
         txnid = self._env.info()["last_txnid"]  # of the shared map: no transaction, no system call
         if txnid != self._seen_txnid:
             with self.reading() as view:
                 version = view.number(CLOCK)
             self._seen_txnid, self._version = txnid, version
-        return self._version
+        return self._version + self._wakes
 
     def watch(self, version: int, timeout: float | None) -> int:
         """Wait until the version exceeds `version`, for `timeout` s at most, or the log is closed; return the version then."""
         if not self.read_only:
             with self._changed:
-                self._changed.wait_for(lambda: self._version > version or self._closed, timeout)
-                return self._version
+                self._changed.wait_for(lambda: self._version + self._wakes > version or self._closed, timeout)
+                return self._version + self._wakes
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._changed:
             while not self._closed and self.version() <= version:
@@ -281,7 +282,13 @@ class Environment:
                 if left <= 0:
                     break
                 self._changed.wait(left)
-            return self._version
+            return self._version + self._wakes
+
+    def wake(self) -> None:
+        """Let those who watch look around."""
+        with self._changed:
+            self._wakes += 1
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Wait for the transactions that are open, then give everything back. A second call does nothing."""

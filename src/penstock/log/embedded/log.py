@@ -150,6 +150,9 @@ class EmbeddedLog(Log):
         self._check(writing=False)
         return self._environment.watch(version, timeout)
 
+    def wake(self) -> None:
+        self._environment.wake()
+
     def clean(self, now_ms: int | None = None) -> None:
         self._check()
         self._environment.check_writable()

@@ -33,6 +33,14 @@ class Changes:
             self._partitions_until = 0.0
             self._changed.notify_all()
 
+    def wake(self) -> None:
+        """Count a change that was none, and let whoever waits go."""
+        with self._looking:
+            self._version += 1
+        with self._changed:
+            self._hints += 1
+            self._changed.notify_all()
+
     def version(self) -> int:
         """The count after a look at the cluster."""
         asked = time.monotonic()

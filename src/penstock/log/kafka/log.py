@@ -159,6 +159,9 @@ class KafkaLog(Log):
         self._check()
         return self._changes.watch(version, timeout)
 
+    def wake(self) -> None:
+        self._changes.wake()
+
     def clean(self, now_ms: int | None = None) -> None:
         self._check()  # the broker cleans by itself
 
