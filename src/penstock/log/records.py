@@ -50,6 +50,14 @@ def records(rows: Sequence[tuple[int, bytes | None, bytes | None]], headers: Seq
     return pa.RecordBatch.from_arrays(arrays, schema=RECORDS)
 
 
+_NO_HEADERS = pa.nulls(1 << 18, HEADERS)
+
+
+def no_headers(count: int) -> pa.Array:
+    """The headers of records that have none: a slice of one array of nulls, since making one costs four buffers."""
+    return _NO_HEADERS[:count] if count <= len(_NO_HEADERS) else pa.nulls(count, HEADERS)
+
+
 def numbered(batch: pa.RecordBatch, offsets: np.ndarray[Any, Any], sequences: np.ndarray[Any, Any]) -> pa.RecordBatch:
     """The records with `offset` and `sequence` before them."""
     return pa.RecordBatch.from_arrays([pa.array(offsets), pa.array(sequences), *batch.columns], schema=READ)

@@ -2,6 +2,7 @@
 
 The key is (topic id, partition, offset of the first record), big-endian, so that keys sort as the records do. Offsets and sequences count up
 by one from the first record's, unless a flag says that they are stored as columns: compaction leaves gaps in offsets, merging in sequences.
+Where no record has headers, their column is not stored: Arrow writes a list column's buffers even where all of it is null.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from penstock.log.records import RECORDS, numbered
+from penstock.log.records import RECORDS, no_headers, numbered
 
 KEY = struct.Struct(">IIQ")
 HEADER = struct.Struct("<BBxxIqqqq")
 VERSION = 1
 EXPLICIT_OFFSETS = 1
 EXPLICIT_SEQUENCES = 2
+NO_HEADERS = 4
+HEADERS_AT = RECORDS.get_field_index("headers")
 NO_HORIZON = -1
 OFFSET_COLUMN, SEQUENCE_COLUMN = pa.field("offset", pa.int64()), pa.field("sequence", pa.int64())
 
@@ -53,6 +56,9 @@ def encode(
 ) -> bytes:
     """The stored form of records (columns of RECORDS); `offsets` and `sequences` are stored where they do not count up."""
     flags = 0
+    if batch.column(HEADERS_AT).null_count == batch.num_rows:
+        flags |= NO_HEADERS
+        batch = batch.remove_column(HEADERS_AT)
     if offsets is not None and not counts_up(offsets):
         flags |= EXPLICIT_OFFSETS
         batch = batch.append_column(OFFSET_COLUMN, pa.array(offsets, pa.int64()))
@@ -75,19 +81,23 @@ def header_of(value: bytes | memoryview) -> Header:
     return Header(flags, count, earliest, latest, sequence, horizon)
 
 
-_SCHEMAS = {
-    0: RECORDS,
-    EXPLICIT_OFFSETS: RECORDS.append(OFFSET_COLUMN),
-    EXPLICIT_SEQUENCES: RECORDS.append(SEQUENCE_COLUMN),
-    EXPLICIT_OFFSETS | EXPLICIT_SEQUENCES: RECORDS.append(OFFSET_COLUMN).append(SEQUENCE_COLUMN),
-}
+def _schema(flags: int) -> pa.Schema:
+    """The columns of a stored batch."""
+    schema = RECORDS.remove(HEADERS_AT) if flags & NO_HEADERS else RECORDS
+    schema = schema.append(OFFSET_COLUMN) if flags & EXPLICIT_OFFSETS else schema
+    return schema.append(SEQUENCE_COLUMN) if flags & EXPLICIT_SEQUENCES else schema
+
+
+_SCHEMAS = [_schema(flags) for flags in range(8)]
 
 
 def decode(value: bytes, base: int) -> pa.RecordBatch:
     """The records of a stored batch whose first offset is `base`, with the columns of READ. It shares the memory of `value`."""
     _, flags, count, _, _, sequence, _ = HEADER.unpack_from(value)
     stored = pa.ipc.read_record_batch(pa.py_buffer(value).slice(HEADER.size), _SCHEMAS[flags])
-    if flags == 0:
+    if flags & NO_HEADERS:
+        stored = stored.add_column(HEADERS_AT, RECORDS.field(HEADERS_AT), no_headers(count))
+    if not flags & (EXPLICIT_OFFSETS | EXPLICIT_SEQUENCES):
         return numbered(stored, np.arange(base, base + count), np.arange(sequence, sequence + count))
     offsets = stored.column("offset").to_numpy() if flags & EXPLICIT_OFFSETS else np.arange(base, base + count)
     sequences = stored.column("sequence").to_numpy() if flags & EXPLICIT_SEQUENCES else np.arange(sequence, sequence + count)
@@ -99,18 +109,22 @@ def decode_all(values: Sequence[tuple[int, bytes]]) -> pa.RecordBatch:
     if len(values) == 1:
         return decode(values[0][1], values[0][0])
     parts, sequences, counts = [], [], []
+    kind = HEADER.unpack_from(values[0][1])[1]
     for _, value in values:
         _, flags, count, _, _, sequence, _ = HEADER.unpack_from(value)
-        if flags:
+        if flags & (EXPLICIT_OFFSETS | EXPLICIT_SEQUENCES) or flags != kind:
             return pa.concat_batches([decode(value, base) for base, value in values])
-        parts.append(pa.ipc.read_record_batch(pa.py_buffer(value).slice(HEADER.size), RECORDS))
+        parts.append(pa.ipc.read_record_batch(pa.py_buffer(value).slice(HEADER.size), _SCHEMAS[flags]))
         sequences.append(sequence)
         counts.append(count)
     ends = np.cumsum(counts)
     begins = ends - counts
     rows = np.arange(ends[-1])
     bases = np.array([base for base, _ in values])
-    return numbered(pa.concat_batches(parts), np.repeat(bases - begins, counts) + rows, np.repeat(np.array(sequences) - begins, counts) + rows)
+    together = pa.concat_batches(parts)
+    if kind & NO_HEADERS:
+        together = together.add_column(HEADERS_AT, RECORDS.field(HEADERS_AT), no_headers(together.num_rows))
+    return numbered(together, np.repeat(bases - begins, counts) + rows, np.repeat(np.array(sequences) - begins, counts) + rows)
 
 
 def encode_read(batch: pa.RecordBatch, *, horizon: int = NO_HORIZON) -> bytes:
