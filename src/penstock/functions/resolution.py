@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import threading
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import cast
@@ -26,14 +27,16 @@ _NUMBERS = {"INTEGER", "BIGINT", "DECIMAL", "DOUBLE"}
 
 def load() -> dict[str, Function]:
     """Every function by its name, the built-in ones loaded on the first call."""
-    if not load_done:
-        load_done.append(True)
-        for module in MODULES:
-            import_module(f"penstock.functions.{module}")
+    if not _loaded:
+        with _loading:  # queries start in threads of their own: none may see half of the functions
+            for module in MODULES:
+                import_module(f"penstock.functions.{module}")
+            _loaded.append(True)
     return FUNCTIONS
 
 
-load_done: list[bool] = []
+_loaded: list[bool] = []
+_loading = threading.RLock()
 
 
 def kind_of(name: str) -> Kind | None:
