@@ -7,6 +7,7 @@ A key lookup reads just those keys. The rest of the query then runs over the row
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,8 @@ from penstock.engine.operators.source import HEADERS, Records, Source, as_column
 from penstock.engine.rows import pack_keys
 from penstock.engine.stage import Cycle, Stage
 from penstock.engine.state import bounded
+from penstock.engine.task import Scratch
+from penstock.functions.duckdb import duckdb_type
 from penstock.plan import steps
 from penstock.registry.model import SchemaRegistry
 from penstock.sql.types import SqlType, arrow_type
@@ -56,6 +59,24 @@ class Fixed:
         return self.stage
 
 
+class Scan(Builder):
+    """Builds a query's operators over the rows that are there now: a topic's or a table's, all in one batch. What state a join or an aggregate needs
+    on the way lies in a log of its own."""
+
+    def __init__(self, pull: Pull, snapshot: Snapshot, cycle: Cycle) -> None:
+        super().__init__(pull.schemas)
+        self._pull, self._snapshot, self._cycle = pull, snapshot, cycle
+
+    def build(self, step: steps.Step, *, old: bool = False) -> Operator:
+        """The operator of a step; a source's yields its rows."""
+        if not isinstance(step, steps.Source):
+            return super().build(step, old=old)
+        stage = self._pull.rows(step, self._snapshot, self._cycle)
+        if step.kind == "TABLE" and (old or step is not self._pull.only_source):
+            stage = as_changes(stage)
+        return Fixed(step, stage)
+
+
 @dataclass
 class Pull:
     """One pull query over one snapshot."""
@@ -71,13 +92,22 @@ class Pull:
         with self.log.snapshot() as snapshot:
             for careful in (False, True):
                 try:
-                    with Cycle("", self.log, self.evaluator, careful=careful, every_change=False) as cycle:
-                        stage = self.operator(self.plan.root, snapshot, cycle).run(cycle)
+                    scratch = Scratch(open_scratch)
+                    with closing(scratch), Cycle("", scratch, self.evaluator, careful=careful, every_change=False) as cycle:
+                        stage = Scan(self, snapshot, cycle).build(self.plan.root).run(cycle)
                         return self.output(cycle, stage)
                 except EvaluationError:
                     if careful:
                         raise
         raise AssertionError
+
+    @property
+    def only_source(self) -> steps.Source | None:
+        """The source of a query that reads one and only filters and selects; None of any other."""
+        step = self.plan.root
+        while isinstance(step, steps.Filter | steps.Select | steps.FlatMap):
+            step = step.input
+        return step if isinstance(step, steps.Source) else None
 
     def output(self, cycle: Cycle, stage: Stage) -> pa.Table:
         """The stage's rows as the query's output, at most LIMIT."""
@@ -86,15 +116,6 @@ class Pull:
         names = stage.columns
         arrays = cycle.arrays(table, [names[c.name] for c in self.plan.output], [c.type for c in self.plan.output])
         return pa.table(arrays, names=[c.name for c in self.plan.output])
-
-    def operator(self, step: steps.Step, snapshot: Snapshot, cycle: Cycle) -> Operator:
-        """The operators of the query, over rows that are there."""
-        if isinstance(step, steps.Source):
-            return Fixed(step, self.rows(step, snapshot, cycle))
-        assert isinstance(step, steps.Filter | steps.Select | steps.FlatMap)
-        operator = Builder.stateless(step, self.operator(step.input, snapshot, cycle))
-        assert operator is not None
-        return operator
 
     # ------------------------------------------------------------------------------------------ the rows of a source
 
@@ -196,6 +217,21 @@ class Pull:
 def as_rows(stage: Stage) -> Stage:
     """A table's stage as plain rows: those that are there."""
     return replace(stage, sql=f"SELECT * FROM ({stage.sql}) WHERE _present", is_table=False)
+
+
+def as_changes(stage: Stage) -> Stage:
+    """A table's rows as the changes that made them, before whatever a stream brings."""
+    keys = len(stage.schema.key)
+    fields = [f"c{keys + i} {duckdb_type(c.type)}" for i, c in enumerate(stage.schema.value)] or ["c_ BOOLEAN"]
+    earlier = f"SELECT * REPLACE (_o - {1 << 40} AS _o), CAST(NULL AS STRUCT({', '.join(fields)})) AS _old FROM ({stage.sql})"
+    return replace(stage, sql=earlier, is_table=True, old=True)
+
+
+def open_scratch() -> Log:
+    """A log in memory for the state of one query."""
+    from penstock.log import open_log
+
+    return open_log(None)
 
 
 def packed(lookup: Sequence[tuple[Value, ...]], types: Sequence[SqlType]) -> list[bytes]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from penstock.engine.build import build
-from penstock.engine.pull import Pull
+from penstock.engine.pull import Pull, open_scratch
 from penstock.engine.stage import Cycle, Stage
 from penstock.engine.task import Task
 from penstock.errors import SqlError
@@ -65,12 +65,7 @@ def push(db: Database, plan: QueryPlan, query: Query) -> Query:
         query.deliver(table)
         return left[0] is None or left[0] > 0
 
-    def scratch() -> Any:
-        from penstock.log import open_log
-
-        return open_log(None)
-
-    task = Task(f"push-{id(query)}", build(plan.root, db.schemas), db.log, task_options(db.properties), scratch=scratch, deliver=deliver)
+    task = Task(f"push-{id(query)}", build(plan.root, db.schemas), db.log, task_options(db.properties), scratch=open_scratch, deliver=deliver)
     task.finished = plan.limit == 0
     return query.fed(task, db.log.version, db.log.watch)
 

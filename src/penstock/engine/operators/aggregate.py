@@ -160,7 +160,7 @@ class Aggregate:
             meta += ["_ws"] if self.step.window else []
             sql = (
                 f"SELECT {', '.join([*named, *partials, *meta])} FROM {source} WHERE {known} "
-                f"GROUP BY {', '.join(group)} ORDER BY {', '.join(group)}"
+                + (f"GROUP BY {', '.join(group)} ORDER BY {', '.join(group)}" if group != ["1"] else "HAVING count(*) > 0")
             )
         cycle.need([*compiler.needs.values(), *self.grouping.needs])
         return sql
