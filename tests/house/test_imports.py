@@ -23,7 +23,7 @@ HEIGHT = {
     "statements": 6,
     "database": 7, "testing_nodes": 7, "testing": 8,
     "bots": 8, "server": 8, "console": 9,
-    "cli": 10,
+    "cli": 10, "__main__": 11,
 }  # fmt: skip
 SIDEWAYS = {("formats", "registry"), ("registry", "log"), ("plan", "catalog")}
 HEAVY = ("duckdb", "pyarrow", "polars", "lmdb", "lark", "pandas", "confluent_kafka", "httpx", "typer", "rich", "prompt_toolkit")
