@@ -36,6 +36,7 @@ class Database:
         properties: Mapping[str, str] | None = None,
         read_only: bool = False,
         threads: bool = True,
+        spread: bool = True,
     ) -> None:
         from penstock.catalog.store import Catalog
         from penstock.engine.runtime import Runtime
@@ -45,6 +46,8 @@ class Database:
 
         self.path = str(path)
         self.read_only = read_only
+        self.spread = spread
+        """Whether records go to the partitions of their keys; False, for tests: all that is written goes to partition 0."""
         self.log = open_log(None if self.path == ":memory:" else Path(path), read_only=read_only)
         try:
             self.schemas = EmbeddedRegistry(TopicStore(self.log))

@@ -22,6 +22,7 @@ from penstock.engine.operators.aggregate import Grouping, prefix_start, window_p
 from penstock.engine.operators.contract import Operator
 from penstock.engine.operators.sink import stored_key
 from penstock.engine.operators.source import HEADERS, Records, Source, as_columns, options
+from penstock.engine.pull_order import in_order
 from penstock.engine.rows import pack_keys
 from penstock.engine.stage import Cycle, Stage
 from penstock.engine.state import bounded
@@ -69,10 +70,18 @@ class Scan(Builder):
 
     def build(self, step: steps.Step, *, old: bool = False) -> Operator:
         """The operator of a step; a source's yields its rows."""
+        only = self._pull.only_source
+        if only is not None and only.kind == "TABLE":
+            if isinstance(step, steps.Filter) and step.input is only:
+                # what the condition leaves out need not be put in order
+                rows = Fixed(only, self._pull.rows(only, self._snapshot, self._cycle))
+                return Fixed(step, self._pull.in_order(only, self.stateless(step, rows).run(self._cycle), self._cycle))
+            if step is only:
+                return Fixed(step, self._pull.in_order(only, self._pull.rows(only, self._snapshot, self._cycle), self._cycle))
         if not isinstance(step, steps.Source):
             return super().build(step, old=old)
         stage = self._pull.rows(step, self._snapshot, self._cycle)
-        if step.kind == "TABLE" and (old or step is not self._pull.only_source):
+        if step.kind == "TABLE":
             stage = as_changes(stage)
         return Fixed(step, stage)
 
@@ -112,10 +121,15 @@ class Pull:
     def output(self, cycle: Cycle, stage: Stage) -> pa.Table:
         """The stage's rows as the query's output, at most LIMIT."""
         limit = f" LIMIT {self.plan.limit}" if self.plan.limit is not None else ""
-        table = cycle.table(f"{stage.sql}{limit}")
+        table = cycle.table(f"{stage.sql} ORDER BY _o{limit}")
         names = stage.columns
         arrays = cycle.arrays(table, [names[c.name] for c in self.plan.output], [c.type for c in self.plan.output])
         return pa.table(arrays, names=[c.name for c in self.plan.output])
+
+    def in_order(self, step: steps.Source, stage: Stage, cycle: Cycle) -> Stage:
+        """A table's rows in the order of its partitions."""
+        info = self.log.topic(step.topic)
+        return in_order(cycle, stage, step, info.partitions if info else 1, self.plan.lookup, self.schemas)
 
     # ------------------------------------------------------------------------------------------ the rows of a source
 

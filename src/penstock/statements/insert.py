@@ -149,7 +149,7 @@ def append(db: Database, source: DataSource, columns: dict[str, pa.Array], count
     )
     info = db.log.topic(source.topic)
     assert info is not None
-    if info.partitions == 1:
+    if info.partitions == 1 or not db.spread:
         db.log.append(Append(source.topic, 0, batch))
         return
     valid = encoded_keys.data.is_valid().to_numpy(zero_copy_only=False)

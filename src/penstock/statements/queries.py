@@ -64,7 +64,8 @@ def launch(db: Database, query: PersistentQuery) -> None:
     """Let a persistent query run in this process."""
 
     def make() -> Task:
-        return Task(query.id, build(query.plan, db.schemas), db.log, task_options(query.properties))
+        plan = query.plan if db.spread else replace(query.plan, partitions=1)
+        return Task(query.id, build(plan, db.schemas), db.log, task_options(query.properties))
 
     db.runtime.start(query.id, make, paused=query.state == "PAUSED")
 

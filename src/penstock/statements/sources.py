@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from penstock import formats
+from penstock import formats, settings
 from penstock import plan as planner
 from penstock.catalog.model import CustomType, DataSource
 from penstock.engine.operators.source import as_columns, options
@@ -67,7 +67,7 @@ def create_source(db: Database, statement: ast.CreateSource) -> Result:
             )
         planner.check_replace(old, source)
     made = db.log.topic(source.topic) is None
-    ensure_topic(db, planner.topic_spec(statement), 1, source.kind, source.window)
+    ensure_topic(db, planner.topic_spec(statement), int(settings.value(db.properties, "num.partitions")), source.kind, source.window)
     register_schemas(db, source, new=False)
     db.catalog.put(source)
     return Result(f"{kind} {source.name} is {'replaced' if old else 'created'}{f', and its topic {source.topic}' if made else ''}.")
