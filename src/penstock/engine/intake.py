@@ -47,11 +47,9 @@ class Intake:
         Of several topics or partitions, only those records are taken before which nothing can still turn up: all have smaller
         sequence numbers than whatever was left unread.
         """
-        each = max(limit // max(len(self.positions), 1), 1)
-        read = {
-            (topic, partition): snapshot.read(topic, partition, offset, max_records=each, max_bytes=BATCH_BYTES_MAX)
-            for (topic, partition), offset in self.positions.items()
-        }
+        waiting = [place for place, offset in self.positions.items() if snapshot.end_offset(*place) > offset]
+        each = max(limit // max(len(waiting), 1), 1)
+        read = {place: snapshot.read(*place, self.positions[place], max_records=each, max_bytes=BATCH_BYTES_MAX) for place in waiting}
         read = {place: batch for place, batch in read.items() if batch.num_rows}
         if not read:
             for source in self.sources:
@@ -64,7 +62,7 @@ class Intake:
                     last = batch["sequence"][-1].as_py()
                     horizon = last if horizon is None else min(horizon, last)
         if horizon is not None:
-            read = {place: batch.filter(pa.array(batch["sequence"].to_numpy() <= horizon)) for place, batch in read.items()}
+            read = {place: up_to(batch, horizon) for place, batch in read.items()}
             read = {place: batch for place, batch in read.items() if batch.num_rows}
         positions = {place: batch["offset"][-1].as_py() + 1 for place, batch in read.items()}
         return self.deal(read), positions
@@ -77,11 +75,7 @@ class Intake:
             for number, source in enumerate(self.sources)
             if source.step.topic == topic
         ]
-        sequences = np.concatenate([batch["sequence"].to_numpy() for *_, batch in parts])
-        # records of one transaction share a sequence number: they keep the order of their partition
-        order = np.argsort(sequences, kind="stable")
-        places = np.empty(len(order), np.int64)
-        places[order] = np.arange(len(order))
+        places = arrival([batch["sequence"].to_numpy() for *_, batch in parts])
         origin = Origin()
         mine: list[list[tuple[int, pa.RecordBatch, np.ndarray]]] = [[] for _ in self.sources]
         at = 0
@@ -93,6 +87,25 @@ class Intake:
         for source, share in zip(self.sources, mine, strict=True):
             source.records = gather(share)
         return origin
+
+
+def up_to(batch: pa.RecordBatch, horizon: int) -> pa.RecordBatch:
+    """The records whose sequence number is at most `horizon`."""
+    wanted = batch["sequence"].to_numpy() <= horizon
+    count = int(wanted.sum())
+    # the numbers rise in all but some homes of the log, and then nothing need be copied
+    return batch.slice(0, count) if wanted[:count].all() else batch.filter(pa.array(wanted))
+
+
+def arrival(sequences: list[np.ndarray]) -> np.ndarray:
+    """The place of each record of several parts in the order of arrival. Records of one sequence number keep the order of their partition."""
+    together = sequences[0] if len(sequences) == 1 else np.concatenate(sequences)
+    if (together[1:] >= together[:-1]).all():
+        return np.arange(len(together))
+    order = np.argsort(together, kind="stable")
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    return places
 
 
 def gather(share: list[tuple[int, pa.RecordBatch, np.ndarray]]) -> Records | None:

@@ -47,6 +47,8 @@ class Stage:
     oldest_ms: int = 0
     """No row is older than this."""
     empty: bool = False
+    rows: int = 0
+    """About how many rows its source read; 0 where nothing is known. For choosing the cheaper way, not for counting."""
 
     @property
     def columns(self) -> dict[str, str]:

@@ -189,7 +189,7 @@ class Source:
         sql = f"SELECT {', '.join([*columns, *meta])} FROM {cycle.bind(table)}"
         return Stage(
             sql, step.schema, is_table=table_kind, windowed=step.window is not None, old=table_kind and self.old,
-            disorder_ms=disorder, oldest_ms=oldest, empty=table.num_rows == 0,
+            disorder_ms=disorder, oldest_ms=oldest, empty=table.num_rows == 0, rows=table.num_rows,
         )  # fmt: skip
 
     def with_old(self, cycle: Cycle, table: pa.Table) -> pa.Table:

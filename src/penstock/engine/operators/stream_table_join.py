@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from penstock.engine.operators.contract import Operator
+from penstock.engine.operators.whole_table import BATCH_ROWS_MIN, WholeTable
 from penstock.engine.rows import RowCodec, pack_keys
 from penstock.engine.stage import Cycle, Stage
 from penstock.engine.state import Rows, big_endian, bounded
@@ -32,6 +33,7 @@ class StreamTableJoin:
         self.key_types: list[SqlType] = [c.type for c in right.key]
         self.right_columns = right.columns
         self.codec = RowCodec([c.type for c in right.columns])
+        self.whole = WholeTable()
 
     def run(self, cycle: Cycle) -> Stage:
         """The stream's rows with the table's columns. The table's changes are stored."""
@@ -41,12 +43,15 @@ class StreamTableJoin:
         windowed = right.windowed
         keys = [f"c{i}" for i in range(len(self.key_types))] + (["_ws"] if windowed else [])
         changes = self.changes(cycle, right, keys)
+        if changes.num_rows:
+            self.whole.forget()
+        elif left.rows >= BATCH_ROWS_MIN and not windowed and (table := self.whole.read(self.rows(cycle))) is not None:
+            return self.joined(left, self.plain(left, cycle.bind(table), keys))
         if not changes.num_rows:
             left = left if left.sql.startswith("SELECT") and " FROM b" in left.sql and "(" not in left.sql else cycle.held(left)[0]
             wanted = cycle.table(f"SELECT DISTINCT {', '.join(keys)} FROM ({left.sql}) WHERE _present AND c0 IS NOT NULL ORDER BY ALL")
             stored = cycle.bind(self.lookup(cycle, wanted, windowed)[0])
-            condition = " AND ".join(f"l.{k} = r.{self.key_name(k)}" for k in keys)
-            return self.joined(left, f"SELECT l.*, r.* FROM ({left.sql}) l {self.side} JOIN {stored} r ON {condition}")
+            return self.joined(left, self.plain(left, stored, keys))
         left, _ = cycle.held(left)
         changed = cycle.bind(changes)
         wanted = cycle.table(
@@ -72,6 +77,15 @@ class StreamTableJoin:
         result = self.joined(left, f"{kept} ORDER BY _o")
         self.store(cycle, changes, wanted, packed, keys)
         return result
+
+    def rows(self, cycle: Cycle) -> Rows:
+        """The table's stored rows."""
+        return Rows(cycle.state(f"{self.name}/table"), self.codec)
+
+    def plain(self, left: Stage, stored: str, keys: list[str]) -> str:
+        """The join with rows that do not change within the batch."""
+        condition = " AND ".join(f"l.{k} = r.{self.key_name(k)}" for k in keys)
+        return f"SELECT l.*, r.* FROM ({left.sql}) l {self.side} JOIN {stored} r ON {condition}"
 
     @property
     def side(self) -> str:
@@ -104,7 +118,7 @@ class StreamTableJoin:
     def lookup(self, cycle: Cycle, wanted: pa.Table, windowed: bool) -> tuple[pa.Table, list[bytes]]:
         """The stored rows of these keys, as columns r0, r1, ... (and r_ws); and the keys packed."""
         packed = self.packed(cycle, wanted, windowed)
-        found, columns = Rows(cycle.state(f"{self.name}/table"), self.codec).lookup(packed)
+        found, columns = self.rows(cycle).lookup(packed)
         table = pa.table({f"r{i}": column for i, column in enumerate(columns)})
         if windowed:
             table = table.append_column("r_ws", wanted["_ws"])
@@ -115,7 +129,7 @@ class StreamTableJoin:
         all_keys = self.packed(cycle, changes, "_ws" in keys)
         last = {key: row for row, key in enumerate(all_keys)}
         present = changes["_present"].to_pylist()
-        rows = Rows(cycle.state(f"{self.name}/table"), self.codec)
+        rows = self.rows(cycle)
         kept = sorted((key, row) for key, row in last.items() if present[row])
         columns = cycle.arrays(changes, [f"c{i}" for i in range(len(self.right_columns))], self.codec.types)
         if kept:
