@@ -6,7 +6,7 @@ import base64
 import io
 import json
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import DataError
@@ -67,12 +67,17 @@ def natural(value: Any, type_: t.SqlType) -> Any:
             given = {k.upper(): v for k, v in value.items()} | dict(value)
             return {f.name: natural(given.get(f.name), f.type) for f in fields}
         case t.Decimal(_, scale):
-            return Decimal(str(value)).quantize(Decimal(1).scaleb(-scale))
+            return scaled(value, scale)
     plain: dict[t.SqlType, Any] = {
         t.BYTES: lambda v: base64.b64decode(v), t.DATE: lambda v: date.fromordinal(EPOCH.toordinal() + v), t.TIME: lambda v: v * 1000,
         t.TIMESTAMP: lambda v: v * 1000, t.DOUBLE: float, t.INTEGER: int, t.BIGINT: int, t.STRING: str,
     }  # fmt: skip
     return plain[type_](value) if type_ in plain else value
+
+
+def scaled(value: Any, scale: int) -> Decimal:
+    """A number or its text as a DECIMAL of a scale, of as many digits as it has."""
+    return Decimal(str(value)).quantize(Decimal(1).scaleb(-scale), context=Context(prec=100))
 
 
 # ---------------------------------------------------------------------------------------------- to bytes
@@ -133,7 +138,7 @@ def avro_value(schema: Any, value: Any, named: dict[str, Any]) -> Any:
     if kind == "map":
         return {k: avro_value(schema["values"], v, named) for k, v in value.items()}
     if schema.get("logicalType") == "decimal":
-        return Decimal(str(value)).quantize(Decimal(1).scaleb(-schema.get("scale", 0)))
+        return scaled(value, schema.get("scale", 0))
     if kind in ("enum", "fixed"):
         return value
     return avro_value(kind, value, named)
@@ -207,18 +212,36 @@ def avro_node(db: Database, data: bytes) -> Any:
     """An Avro record in the registry's wire format as a node."""
     import fastavro
 
-    schema = fastavro.parse_schema(json.loads(db.schemas.by_id(int.from_bytes(data[1:5], "big")).text))
-    return plain_node(fastavro.schemaless_reader(io.BytesIO(data[5:]), schema, None))
+    schema = json.loads(db.schemas.by_id(int.from_bytes(data[1:5], "big")).text)
+    value = fastavro.schemaless_reader(io.BytesIO(data[5:]), fastavro.parse_schema(physical(schema)), None)
+    return avro_parts(schema, value, {})
 
 
-def plain_node(value: Any) -> Any:
-    """What fastavro yields as a node; a list of key and value pairs is a map."""
-    if isinstance(value, dict):
-        return {k: plain_node(v) for k, v in value.items()}
-    if isinstance(value, list):
-        entries = [set(v) == {"key", "value"} or set(v) == {"KEY", "VALUE"} for v in value if isinstance(v, dict)]
-        if value and len(entries) == len(value) and all(entries):
-            pairs = (list(v.values()) for v in value)
-            return {key_text(plain_node(key)): plain_node(item) for key, item in pairs}
-        return [plain_node(v) for v in value]
-    return scalar_node(value)
+def physical(schema: Any) -> Any:
+    """An Avro schema whose dates and times are plain numbers, as nodes have them: Python's own end at the year 9999."""
+    if isinstance(schema, list):
+        return [physical(s) for s in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {k: physical(v) if k in ("type", "items", "values") else v for k, v in schema.items() if k != "logicalType" or v == "decimal"}
+    return kept | {"fields": [physical(field) for field in schema["fields"]]} if "fields" in schema else kept
+
+
+def avro_parts(schema: Any, value: Any, named: dict[str, Any]) -> Any:
+    """What fastavro yields for a schema as a node; an array of Connect's map entries is a map."""
+    if isinstance(schema, list):
+        return None if value is None else avro_parts(next(s for s in schema if s != "null"), value, named)
+    if isinstance(schema, str):
+        return avro_parts(named[schema], value, named) if schema in named else scalar_node(value)
+    kind = schema["type"]
+    if kind == "record":
+        named[schema["name"]] = schema
+        return {f["name"]: avro_parts(f["type"], value[f["name"]], named) for f in schema["fields"]}
+    if kind == "array":
+        items = [avro_parts(schema["items"], v, named) for v in value]
+        if isinstance(schema["items"], dict) and schema["items"].get("connect.internal.type") == "MapEntry":
+            return {key_text(entry["key"]): entry["value"] for entry in items}
+        return items
+    if kind == "map":
+        return {key: avro_parts(schema["values"], v, named) for key, v in value.items()}
+    return scalar_node(value) if isinstance(kind, str) else avro_parts(kind, value, named)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -31,6 +32,7 @@ class Builder:
     """Builds operators. A stateful one is named by its place in the plan, so that a restarted query finds its state again."""
 
     schemas: SchemaRegistry
+    properties: Mapping[str, str] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
     _numbers: count[int] = field(default_factory=count)
 
@@ -75,15 +77,15 @@ class Builder:
         if step.input.kind == "TABLE":
             rekey = step.input if isinstance(step.input, steps.Rekey) else None
             source = self.build(rekey.input if rekey else step.input, old=True)
-            return TableAggregate(step, Regroup(step.input, source, rekey), name, old=old)
+            return TableAggregate(step, Regroup(step.input, source, rekey), name, old=old, properties=self.properties)
         if step.window is not None and step.window.kind == "SESSION":
-            return SessionAggregate(step, self.build(step.input), name, old=old, final=final)
-        return Aggregate(step, self.build(step.input), name, old=old, final=final)
+            return SessionAggregate(step, self.build(step.input), name, old=old, final=final, properties=self.properties)
+        return Aggregate(step, self.build(step.input), name, old=old, final=final, properties=self.properties)
 
 
-def build(plan: steps.Step, schemas: SchemaRegistry) -> Built:
-    """The operators of a whole plan."""
-    builder = Builder(schemas)
+def build(plan: steps.Step, schemas: SchemaRegistry, properties: Mapping[str, str]) -> Built:
+    """The operators of a whole plan; `properties` are the settings of its query."""
+    builder = Builder(schemas, properties)
     return Built(builder.build(plan), builder.sources)
 
 

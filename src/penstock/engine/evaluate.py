@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import duckdb
 import pyarrow as pa
@@ -25,30 +26,45 @@ class EvaluationError(Exception):
     """Some row of a batch cannot be evaluated: take the careful pass."""
 
 
+@dataclass
+class Instance:
+    """A DuckDB that all evaluators of one kind share: functions live in its catalog."""
+
+    connection: duckdb.DuckDBPyConnection
+    registered: set[str] = field(default_factory=set)
+
+
 class Evaluator:
-    """A DuckDB connection with what a query's expressions need. Belongs to one thread at a time."""
+    """A DuckDB connection with what a query's expressions need. Belongs to one thread at a time.
 
-    _instance: duckdb.DuckDBPyConnection | None = None
+    A `careful` one is for SQL with TRY: DuckDB computes an expression that occurs twice once and ahead, outside of the TRY around it, unless told
+    not to, which can be told to a whole DuckDB only.
+    """
+
+    _instances: ClassVar[dict[bool, Instance]] = {}
     _lock = threading.Lock()
-    _registered: set[str] = set()  # noqa: RUF012 - functions live in the shared instance's catalog
 
-    def __init__(self) -> None:
+    def __init__(self, *, careful: bool = False) -> None:
         with Evaluator._lock:
-            if Evaluator._instance is None:
-                Evaluator._instance = duckdb.connect(":memory:", config={"threads": 1})
-                Evaluator._instance.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
-            self.connection = Evaluator._instance.cursor()
+            if careful not in Evaluator._instances:
+                connection = duckdb.connect(":memory:", config={"threads": 1})
+                connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
+                if careful:
+                    connection.execute("SET disabled_optimizers = 'common_subexpressions'")
+                Evaluator._instances[careful] = Instance(connection)
+            self._instance = Evaluator._instances[careful]
+            self.connection = self._instance.connection.cursor()
         self._bound: list[str] = []
         self._count = 0
 
     def need(self, functions: Iterable[PythonFunction]) -> None:
         """Register Python functions, each once."""
         for function in functions:
-            if function.name not in Evaluator._registered:
+            if function.name not in self._instance.registered:
                 with Evaluator._lock:
-                    if function.name not in Evaluator._registered:
+                    if function.name not in self._instance.registered:
                         register(self.connection, function)
-                        Evaluator._registered.add(function.name)
+                        self._instance.registered.add(function.name)
 
     def bind(self, table: pa.Table | pa.RecordBatch) -> str:
         """Make a table readable in SQL until `release`; return its name."""

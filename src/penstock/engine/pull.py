@@ -27,6 +27,7 @@ from penstock.engine.rows import pack_keys
 from penstock.engine.stage import Cycle, Stage
 from penstock.engine.state import bounded
 from penstock.engine.task import Scratch
+from penstock.errors import DataError
 from penstock.functions.duckdb import duckdb_type
 from penstock.plan import steps
 from penstock.registry.model import SchemaRegistry
@@ -100,14 +101,18 @@ class Pull:
         """The rows, with the output's columns by name; DECIMAL, DATE and the rest as in `arrow_type`."""
         with self.log.snapshot() as snapshot:
             for careful in (False, True):
+                evaluator = Evaluator(careful=True) if careful else self.evaluator
                 try:
                     scratch = Scratch(open_scratch)
-                    with closing(scratch), Cycle("", scratch, self.evaluator, careful=careful, every_change=False) as cycle:
+                    with closing(scratch), Cycle("", scratch, evaluator, careful=careful, every_change=False) as cycle:
                         stage = Scan(self, snapshot, cycle).build(self.plan.root).run(cycle)
                         return self.output(cycle, stage)
-                except EvaluationError:
+                except EvaluationError as error:
                     if careful:
-                        raise
+                        raise DataError(f"The query cannot be answered: {error}") from error
+                finally:
+                    if careful:
+                        evaluator.close()
         raise AssertionError
 
     @property
@@ -151,7 +156,7 @@ class Pull:
 
     def groups(self, found: Backing, query: PersistentQuery, snapshot: Snapshot, cycle: Cycle) -> Stage:
         """The groups of an aggregate, with what the query makes of them."""
-        grouping = Grouping(found.aggregate)
+        grouping = Grouping(found.aggregate, query.properties)
         store = snapshot.state(f"{query.id}/{found.name}/groups")
         keys, rows = self.stored(store, grouping, found.aggregate.window is not None)
         columns = grouping.codec.decode(rows)

@@ -6,7 +6,7 @@ the row's meta columns, named in `engine.stage`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal as PyDecimal
@@ -54,23 +54,57 @@ def argument_of(expr: ex.Expr) -> Argument:
     return expr.type
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """What SQL was made of: an expression over columns, as a condition or a value; whether its value may differ from call to call."""
+
+    expr: ex.Expr
+    columns: Mapping[str, str]
+    is_condition: bool
+    volatile: bool
+
+    def guarded(self) -> str:
+        """The SQL in which each part that fails is NULL by itself."""
+        compiler = Compiler(self.columns, guarded=True)
+        return compiler.predicate(self.expr) if self.is_condition else compiler(self.expr)
+
+
+FALLIBLE = ex.Arithmetic | ex.Negate | ex.Concat | ex.Cast | ex.Call | ex.Item | ex.MakeMap
+"""Expressions that can fail on a row's values although their parts did not."""
+
+
 @dataclass
 class Compiler:
     """Compiles expressions over one relation. `columns`: a column's name in the plan -> its SQL. `needs` gathers the Python functions that the
-    SQL calls; `volatile` says whether a value may differ from call to call."""
+    SQL calls. With `guarded` each part of an expression that can fail stands in a TRY of its own, so that it is NULL there and the rest goes on:
+    in ksqlDB `IFNULL(CAST('x' AS INT), 0)` is 0. `compiled` remembers what each SQL was made of."""
 
     columns: Mapping[str, str]
     needs: dict[str, PythonFunction] = field(default_factory=dict)
-    volatile: bool = False
+    guarded: bool = False
+    compiled: dict[str, Compiled] = field(default_factory=dict)
+    _volatile: bool = False
+    _lambdas: list[str] = field(default_factory=list)  # the first parameter of each lambda around the present place
+    _sum: bool = False  # whether the present place is an operand of arithmetic
 
     def __call__(self, expr: ex.Expr) -> str:
-        return self.compile(expr)
+        """SQL of the expression's value."""
+        return self._whole(expr, self.compile)
 
     def predicate(self, expr: ex.Expr) -> str:
         """SQL of a condition where NULL and false are the same, which spares the wrapping of comparisons."""
+        return self._whole(expr, self._condition)
+
+    def _whole(self, expr: ex.Expr, compile_: Callable[[ex.Expr], str]) -> str:
+        self._volatile = False
+        sql = compile_(expr)
+        self.compiled[sql] = Compiled(expr, self.columns, compile_ == self._condition, self._volatile)
+        return sql
+
+    def _condition(self, expr: ex.Expr) -> str:
         match expr:
             case ex.Logical(_, op, left, right):
-                return f"({self.predicate(left)} {op} {self.predicate(right)})"
+                return f"({self._condition(left)} {op} {self._condition(right)})"
             case ex.Comparison(_, op, left, right):
                 return f"({self.compile(left)} {op} {self.compile(right)})"
             case ex.Between(_, operand, low, high):
@@ -78,7 +112,35 @@ class Compiler:
         return self.compile(expr)
 
     def compile(self, expr: ex.Expr) -> str:
-        """SQL of the expression's value."""
+        """SQL of a part of an expression."""
+        # DuckDB allows no TRY around a volatile function. Inside a lambda an error is the whole call's, as in ksqlDB.
+        if not self.guarded or self._lambdas or not isinstance(expr, FALLIBLE):
+            return self._sql(expr)
+        around, self._volatile = self._volatile, False
+        sql = self._sql(expr)
+        inside, self._volatile = self._volatile, self._volatile or around
+        return sql if inside else f"TRY({sql})"
+
+    def _sql(self, expr: ex.Expr) -> str:
+        if not isinstance(expr, ex.Arithmetic | ex.Negate):
+            around, self._sum = self._sum, False
+            sql = self._plain(expr)
+            self._sum = around
+            return sql
+        outermost, self._sum = not self._sum, True
+        sql = self._plain(expr)
+        if not outermost:
+            return sql
+        self._sum = False
+        return self._refusing_null(sql, expr.type) if self._lambdas else sql
+
+    def _refusing_null(self, sql: str, type_: SqlType) -> str:
+        """Arithmetic in a lambda's body: a NULL there is an error, which makes the value of the whole call NULL, as in ksqlDB."""
+        # text that is no number, and not known before a row is: DuckDB's own error() cannot stand inside TRY
+        error = f"'a lambda calculates with NULL ' || coalesce(CAST({self._lambdas[-1]} AS VARCHAR), '')"
+        return f"coalesce({sql}, CAST({error} AS {duckdb_type(type_)}))"
+
+    def _plain(self, expr: ex.Expr) -> str:
         match expr:
             case ex.Column(_, name):
                 return self.columns[name]
@@ -126,7 +188,10 @@ class Compiler:
             case ex.Cast(type_, operand):
                 return self.cast(operand, type_)
             case ex.Lambda(_, parameters, body):
-                return f"lambda {', '.join(identifier('p_' + p) for p in parameters)}: {self.compile(body)}"
+                self._lambdas.append(identifier("p_" + parameters[0]))
+                sql = f"lambda {', '.join(identifier('p_' + p) for p in parameters)}: {self.compile(body)}"
+                self._lambdas.pop()
+                return sql
             case ex.Call(_, name, arguments):
                 resolved = functions.resolve_scalar(name, [argument_of(a) for a in arguments])
                 return self.call(resolved, arguments)
@@ -147,7 +212,7 @@ class Compiler:
     def call(self, resolved: Resolved, arguments: tuple[ex.Expr, ...]) -> str:
         """SQL of a call, with what it needs noted."""
         self.needs.update((need.name, need) for need in resolved.needs)
-        self.volatile |= resolved.volatile
+        self._volatile |= resolved.volatile
         return resolved.sql([self.compile(argument) for argument in arguments])
 
     def cast(self, operand: ex.Expr, target: SqlType) -> str:

@@ -145,7 +145,7 @@ class Cycle:
         return replace(stage, sql=f"SELECT * FROM {self.bind(table)}", empty=table.num_rows == 0), table
 
     def compute(self, stage: Stage, compiler: Compiler, sqls: list[str], what: list[str]) -> tuple[Stage, list[str]]:
-        """In a careful cycle, evaluate expressions so that a bad row is NULL and reported; else leave them to run with the rest.
+        """In a careful cycle, evaluate expressions so that what fails is NULL and reported; else leave them to run with the rest.
 
         `what` says what each expression is, for the report. Returns the stage to read from and the SQL of the values there.
         """
@@ -153,21 +153,22 @@ class Cycle:
         if not self.careful:
             return stage, sqls
         numbered = self.bind(self.table(f"SELECT *, row_number() OVER () - 1 AS _row FROM ({stage.sql})"))
-        guarded = [i for i, sql in enumerate(sqls) if not sql.isidentifier()]
-        tries = [
-            f"TRY(struct_pack(v := {sqls[i]})) AS e{i}" if not compiler.volatile else f"struct_pack(v := {sqls[i]}) AS e{i}" for i in guarded
-        ]
-        rows = self.table(f"SELECT {', '.join(['*', *tries])} FROM {numbered}")
-        for i in guarded:
+        made = {i: compiler.compiled[sql] for i, sql in enumerate(sqls) if sql in compiler.compiled and not sql.isidentifier()}
+        tried = {i: part.guarded() if part.volatile else f"TRY(struct_pack(v := {sqls[i]}))" for i, part in made.items()}
+        rows = self.table(f"SELECT {', '.join(['*', *(f'{sql} AS e{i}' for i, sql in tried.items())])} FROM {numbered}")
+        values = list(sqls)
+        for i, part in made.items():
+            if part.volatile:
+                values[i] = f"e{i}"
+                continue
+            values[i] = f"struct_extract(e{i}, 'v')"
             failed = one_chunk(rows[f"e{i}"]).is_null().to_numpy(zero_copy_only=False).nonzero()[0].tolist()
             if failed:
+                values[i] = f"CASE WHEN e{i} IS NULL THEN TRY({part.guarded()}) ELSE {values[i]} END"
                 origins = one_chunk(rows["_g"])
-                reasons = self._evaluator.row_errors(numbered, failed, sqls[i])
-                for row, reason in zip(failed, reasons, strict=True):
+                for row, reason in zip(failed, self._evaluator.row_errors(numbered, failed, sqls[i]), strict=True):
                     self.fault("EVALUATION", f"{what[i]}: {reason}", origins[row].as_py())
-        after = self.bind(rows)
-        values = [f"struct_extract(e{i}, 'v')" if i in guarded else sql for i, sql in enumerate(sqls)]
-        return replace(stage, sql=f"SELECT * FROM {after}"), values
+        return replace(stage, sql=f"SELECT * FROM {self.bind(rows)}"), values
 
     def arrays(self, table: pa.Table, names: Iterable[str], types: Iterable[SqlType]) -> list[pa.Array]:
         """Columns of a table as plain arrays of the types' one physical form."""

@@ -20,6 +20,7 @@ from penstock.engine.evaluate import EvaluationError, Evaluator
 from penstock.engine.intake import BATCH_RECORDS_MAX, Intake
 from penstock.engine.operators.sink import RECORD_HEADERS
 from penstock.engine.stage import Cycle, Fault, Stage
+from penstock.errors import DataError
 from penstock.log.protocol import Append
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Task:
         self.finished = False
         self.faults: list[Fault] = []
         self.evaluator = Evaluator()
+        self.careful: Evaluator | None = None
         self.intake = Intake(built.sources, log, query, latest=options.latest)
 
     def step(self) -> bool:
@@ -73,9 +75,11 @@ class Task:
         origin, positions = taken
         for careful in (False, True):
             try:
-                with Cycle(
-                    self.query, self.scratch or self.log, self.evaluator, careful=careful, every_change=self.options.every_change
-                ) as cycle:
+                if careful and self.careful is None:
+                    self.careful = Evaluator(careful=True)
+                evaluator = self.careful if careful and self.careful else self.evaluator
+                every_change = self.options.every_change
+                with Cycle(self.query, self.scratch or self.log, evaluator, careful=careful, every_change=every_change) as cycle:
                     cycle.origin = origin
                     stage = self.built.root.run(cycle)
                     if self.deliver is not None:
@@ -83,9 +87,9 @@ class Task:
                     else:
                         self.commit(cycle, positions)
                 break
-            except EvaluationError:
+            except EvaluationError as error:
                 if careful:
-                    raise
+                    raise DataError(f"The query {self.query} cannot go on: {error}") from error
         self.intake.positions.update(positions)
         return True
 
@@ -101,6 +105,8 @@ class Task:
     def close(self) -> None:
         """Give back the connection, and the log of a push query's state."""
         self.evaluator.close()
+        if self.careful is not None:
+            self.careful.close()
         if self.scratch is not None:
             self.scratch.close()
 

@@ -65,7 +65,7 @@ def launch(db: Database, query: PersistentQuery) -> None:
 
     def make() -> Task:
         plan = query.plan if db.spread else replace(query.plan, partitions=1)
-        return Task(query.id, build(plan, db.schemas), db.log, task_options(query.properties))
+        return Task(query.id, build(plan, db.schemas, query.properties), db.log, task_options(query.properties))
 
     db.runtime.start(query.id, make, paused=query.state == "PAUSED")
 

@@ -65,7 +65,8 @@ def push(db: Database, plan: QueryPlan, query: Query) -> Query:
         query.deliver(table)
         return left[0] is None or left[0] > 0
 
-    task = Task(f"push-{id(query)}", build(plan.root, db.schemas), db.log, task_options(db.properties), scratch=open_scratch, deliver=deliver)
+    built = build(plan.root, db.schemas, db.properties)
+    task = Task(f"push-{id(query)}", built, db.log, task_options(db.properties), scratch=open_scratch, deliver=deliver)
     task.finished = plan.limit == 0
     return query.fed(task, db.log.version, db.log.watch)
 

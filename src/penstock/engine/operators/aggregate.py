@@ -7,7 +7,7 @@ close or expire lie next to each other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,9 +32,9 @@ DAY_MS = 24 * 3600 * 1000
 LONGEST_AGO = -(1 << 62)
 
 
-def resolve(call: ex.AggregateCall) -> ResolvedAggregate:
-    """The aggregate function that a call means, by the types and constants of its arguments."""
-    return functions.resolve_aggregate(call.name, [argument_of(a) for a in call.arguments])
+def resolve(call: ex.AggregateCall, properties: Mapping[str, str]) -> ResolvedAggregate:
+    """The aggregate function that a call means, by the types and constants of its arguments, and the settings of its query."""
+    return functions.resolve_aggregate(call.name, [argument_of(a) for a in call.arguments], properties)
 
 
 def grace_of(window: steps.Window) -> int:
@@ -52,12 +52,13 @@ class Grouping:
     """The SQL of a set of aggregates: their partials, merges and results, over numbered state columns."""
 
     step: steps.Aggregate
+    properties: Mapping[str, str]
     calls: list[ResolvedAggregate] = field(init=False)
     keys: tuple[SqlType, ...] = field(init=False)
     carried: tuple[SqlType, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.calls = [resolve(call) for call in self.step.aggregates]
+        self.calls = [resolve(call, self.properties) for call in self.step.aggregates]
         schema = self.step.schema
         self.keys = tuple(c.type for c in schema.key)
         self.carried = tuple(c.type for c in schema.value[: len(self.step.carried)])
@@ -86,6 +87,14 @@ class Grouping:
             number += len(resolved.state)
         return sqls
 
+    def begun(self, partials: str) -> str:
+        """The rows of a query with partial states, these made into states as they are stored: merged with a new key's."""
+        none = (f"CAST(NULL AS {duckdb_type(t)}) AS h{i}" for i, t in enumerate(self.state))
+        states = (f"m{i} AS s{i}" for i in range(len(self.state)))
+        merged = f"SELECT *, {', '.join(self.merges())} FROM (SELECT *, {', '.join(none)} FROM ({partials}))" if self.state else partials
+        replaced = f"* EXCLUDE ({', '.join(f'{c}{i}' for i in range(len(self.state)) for c in 'hms')}), {', '.join(states)}"
+        return f"SELECT {replaced} FROM ({merged})" if self.state else merged
+
     def results(self, prefix: str) -> list[str]:
         """The aggregates' values, out of state columns of the given prefix."""
         sqls, number = [], 0
@@ -110,9 +119,10 @@ class Aggregate:
     name: str
     old: bool = False
     final: bool = False
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.grouping = Grouping(self.step)
+        self.grouping = Grouping(self.step, self.properties)
 
     # ------------------------------------------------------------------------------------------ the batch's part
 

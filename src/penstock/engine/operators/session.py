@@ -7,8 +7,8 @@ Stored by key, then end, then start; a second store has them by end, for what cl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -44,10 +44,11 @@ class SessionAggregate:
     name: str
     old: bool = False
     final: bool = False
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert self.step.window
-        self.grouping = Grouping(self.step)
+        self.grouping = Grouping(self.step, self.properties)
         self.window = self.step.window
         self.width = len(self.grouping.keys) + len(self.grouping.carried)
 
@@ -132,7 +133,8 @@ class SessionAggregate:
         counted = f"sum(_new) OVER (PARTITION BY {by} ORDER BY _t, _o ROWS UNBOUNDED PRECEDING) AS _session"
         sessions = f"SELECT *, {counted} FROM ({numbered} FROM ({stage.sql}))"
         meta = ["min(_t) AS _ws", "max(_t) AS _we", "max(_t) AS _t", "_p", "max(_o) AS _o", "max(_g) AS _g"]
-        return f"SELECT {', '.join([*named, *partials, *meta])} FROM ({sessions}) GROUP BY {by}, _session ORDER BY max(_o)"
+        own = f"SELECT {', '.join([*named, *partials, *meta])} FROM ({sessions}) GROUP BY {by}, _session ORDER BY max(_o)"
+        return self.grouping.begun(own)
 
     def advance(self, times: Numbers, own: pa.Table) -> dict[int, int]:
         """Move stream time on; return it by partition."""

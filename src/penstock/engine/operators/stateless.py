@@ -24,7 +24,7 @@ class Filter:
         if not stage.is_table:
             stage, (condition,) = cycle.compute(stage, compiler, [condition], ["WHERE"])
             return stage.select(self.columns(stage), self.step.schema, f"WHERE _present AND ({condition})")
-        before = Compiler(stage.old_columns, compiler.needs).predicate(self.step.predicate)
+        before = Compiler(stage.old_columns, compiler.needs, compiled=compiler.compiled).predicate(self.step.predicate)
         stage, (condition, before) = cycle.compute(stage, compiler, [condition, before], ["the condition", "the condition on the row before"])
         # a row that stops satisfying the condition is deleted; one that never did stays unseen
         now, was = f"(_present AND coalesce({condition}, FALSE))", f"(_old IS NOT NULL AND coalesce({before}, FALSE))"
@@ -54,7 +54,7 @@ class Select:
             stage, sqls = cycle.compute(stage, compiler, sqls, names)
             return stage.select(sqls, self.step.schema)
         keys = len(self.step.key)
-        before = Compiler(stage.old_columns, compiler.needs)
+        before = Compiler(stage.old_columns, compiler.needs, compiled=compiler.compiled)
         olds = [before(expr) for expr in self.step.value]
         stage, both = cycle.compute(stage, compiler, sqls + olds, names + [f"{name} of the row before" for name in names[keys:]])
         sqls, olds = both[: len(sqls)], both[len(sqls) :]

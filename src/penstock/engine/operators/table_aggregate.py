@@ -7,8 +7,8 @@ is found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -35,7 +35,8 @@ class Regroup:
     def run(self, cycle: Cycle) -> Stage:
         """The old values out and the new values in, in order."""
         stage = self.input.run(cycle)
-        now, before = Compiler(stage.columns), Compiler(stage.old_columns)
+        now = Compiler(stage.columns)
+        before = Compiler(stage.old_columns, now.needs, compiled=now.compiled)
         schema = self.step.schema
         sides = []
         for compiler in (before, now):
@@ -44,7 +45,7 @@ class Regroup:
         count = len(sides[0])
         names = [c.name for c in schema.key]
         stage, keys = cycle.compute(stage, now, [*sides[0], *sides[1]], [*[f"{n} of the row before" for n in names], *names])
-        cycle.need([*now.needs.values(), *before.needs.values()])
+        cycle.need(now.needs.values())
         meta = ["_t", "0 AS _p" if self.rekey else "_p", "_g", "TRUE AS _present", *(["_ws", "_we"] if stage.windowed else [])]
         parts = []
         for sign, condition, side, compiler in ((-1, "_old IS NOT NULL", keys[:count], before), (1, "_present", keys[count:], now)):
@@ -64,9 +65,10 @@ class TableAggregate:
     input: Regroup
     name: str
     old: bool = False
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.grouping = Grouping(self.step)
+        self.grouping = Grouping(self.step, self.properties)
         self.width = len(self.grouping.keys) + len(self.grouping.carried)
 
     def run(self, cycle: Cycle) -> Stage:

@@ -1,0 +1,139 @@
+"""What becomes of a row in which some expression fails: the failing part is NULL there, everything else goes on, and the log tells of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from penstock.errors import DataError
+from penstock.testing import Driver
+
+MODES = pytest.mark.parametrize("batching", [True, False], ids=["batch", "record"])
+
+
+def outcome(driver: Driver, select: str, values: Sequence[Any], columns: str = "V STRING") -> list[Any]:
+    """The values of a stream over these records."""
+    driver.execute(f"CREATE STREAM S (K STRING KEY, {columns}) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+    driver.execute(f"CREATE STREAM O AS SELECT K, {select} AS R FROM S;")
+    for value in values:
+        driver.send("s", "k", {"V": value})
+    driver.run()
+    return [record.value["R"] for record in driver.read("O")]
+
+
+def complaints(driver: Driver) -> list[dict[str, Any]]:
+    return [record.value for record in driver.read("penstock-processing-log")]
+
+
+@MODES
+@pytest.mark.parametrize(
+    ("select", "expected"),
+    [
+        ("CAST(V AS INT)", [1, None, 3]),
+        ("IFNULL(CAST(V AS INT), -1)", [1, -1, 3]),
+        ("COALESCE(CAST(V AS INT), LEN(V))", [1, 1, 3]),
+        ("ARRAY[0, CAST(V AS INT)]", [[0, 1], [0, None], [0, 3]]),
+        ("MAP('a' := CAST(V AS INT), 'b' := 0)", [{"a": 1, "b": 0}, {"a": None, "b": 0}, {"a": 3, "b": 0}]),
+        ("STRUCT(A := CAST(V AS INT), B := V)", [{"A": 1, "B": "1"}, {"A": None, "B": "x"}, {"A": 3, "B": "3"}]),
+        ("CAST(V AS INT) * CAST(V AS INT)", [1, None, 9]),
+        ("CASE WHEN CAST(V AS INT) > 0 THEN 'yes' ELSE 'no' END", ["yes", "no", "yes"]),
+    ],
+)
+def test_only_the_part_that_fails_is_null(batching: bool, select: str, expected: list[Any]) -> None:
+    with Driver(batching=batching) as driver:
+        assert outcome(driver, select, ["1", "x", "3"]) == expected
+        (complaint,) = complaints(driver)
+        assert (complaint["kind"], complaint["topic"], complaint["offset"]) == ("EVALUATION", "s", 1)
+        assert "x is no INTEGER" in complaint["reason"]
+
+
+@MODES
+def test_a_value_that_differs_from_call_to_call_spares_no_guard(batching: bool) -> None:
+    with Driver(batching=batching) as driver:
+        assert outcome(driver, "CAST(V AS INT) + CAST(RANDOM() AS INT) * 0", ["1", "x"]) == [1, None]
+
+
+@MODES
+@pytest.mark.parametrize(
+    ("select", "expected"),
+    [
+        ("TRANSFORM(V, x => x + 5)", [[6, 7], None, None]),
+        ("TRANSFORM(V, x => -x)", [[-1, -2], None, None]),
+        ("REDUCE(V, 1, (s, x) => s * 2 + x)", [8, None, 1]),
+        ("FILTER(V, x => x > 1)", [[2], [], None]),
+        ("TRANSFORM(V, x => CASE WHEN x IS NULL THEN 0 ELSE x * 2 END)", [[2, 4], [2, 0], None]),
+        ("IFNULL(TRANSFORM(V, x => x + 5), ARRAY[0])", [[6, 7], [0], [0]]),
+    ],
+)
+def test_arithmetic_with_null_in_a_lambda_is_an_error_of_the_call(batching: bool, select: str, expected: list[Any]) -> None:
+    with Driver(batching=batching) as driver:
+        assert outcome(driver, select, [[1, 2], [1, None], None], "V ARRAY<INT>") == expected
+
+
+@MODES
+def test_an_aggregate_passes_over_a_failing_argument(batching: bool) -> None:
+    with Driver(batching=batching) as driver:
+        driver.execute("CREATE STREAM S (K STRING KEY, V STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        driver.execute("CREATE TABLE O AS SELECT K, SUM(CAST(V AS INT)) AS R FROM S GROUP BY K;")
+        for value in ("1", "x", "3"):
+            driver.send("s", "k", {"V": value})
+        driver.run()
+        assert driver.read("O")[-1].value == {"R": 4}
+        assert len(complaints(driver)) == 1
+
+
+def test_a_condition_that_fails_lets_no_row_through() -> None:
+    with Driver() as driver:
+        driver.execute("CREATE STREAM S (K STRING KEY, V STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        driver.execute("CREATE STREAM O AS SELECT * FROM S WHERE CAST(V AS INT) > 0;")
+        for value in ("1", "x", "3"):
+            driver.send("s", "k", {"V": value})
+        driver.run()
+        assert [record.value["V"] for record in driver.read("O")] == ["1", "3"]
+        assert [json.dumps(c).count("WHERE") for c in complaints(driver)] == [1]
+
+
+@MODES
+def test_a_sum_beyond_its_decimal_stops_the_query(batching: bool) -> None:
+    with Driver(batching=batching) as driver:
+        driver.execute("CREATE STREAM S (K STRING KEY, V DECIMAL(3, 1)) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        driver.execute("CREATE TABLE O AS SELECT K, SUM(V) AS R FROM S GROUP BY K;")
+        for _ in range(2):
+            driver.send("s", "k", {"V": 99.9})
+        with pytest.raises(DataError, match=r"CTAS_O_\d+ cannot go on: .*199\.8"):
+            driver.run()
+
+
+@MODES
+@pytest.mark.parametrize(("function", "expected"), [("COLLECT_LIST", [1]), ("COLLECT_SET", [1])])
+def test_settings_reach_the_aggregates(batching: bool, function: str, expected: list[int]) -> None:
+    with Driver({f"ksql.functions.{function.lower()}.limit": 1}, batching=batching) as driver:
+        driver.execute("CREATE STREAM S (K STRING KEY, V INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        driver.execute(f"CREATE TABLE O AS SELECT K, {function}(V) AS R FROM S GROUP BY K;")
+        for value in (1, 2):
+            driver.send("s", "k", {"V": value})
+        driver.run()
+        assert driver.read("O")[-1].value == {"R": expected}
+        assert driver.query("SELECT R FROM O WHERE K = 'k';").result().rows == [[expected]]
+
+
+@MODES
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("EARLIEST_BY_OFFSET(V, 2)", [1]),
+        ("LATEST_BY_OFFSET(V, 2, FALSE)", [None, None]),
+        ("LATEST_BY_OFFSET(V, 2)", [1]),
+    ],
+)
+def test_sessions_grow_together_in_either_mode(batching: bool, call: str, expected: list[Any]) -> None:
+    with Driver(batching=batching) as driver:
+        driver.execute("CREATE STREAM S (K STRING KEY, V INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        driver.execute(f"CREATE TABLE O AS SELECT K, {call} AS R FROM S WINDOW SESSION (1 SECONDS) GROUP BY K;")
+        for time, value in ((0, None), (10, 1), (20, None), (1000, None)):
+            driver.send("s", "k", {"V": value}, timestamp=time)
+        driver.run()
+        assert driver.read("O")[-1].value == {"R": expected}
