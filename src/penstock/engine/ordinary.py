@@ -60,4 +60,4 @@ def rows(source: DataSource, catalog: Sources, log: Log, schemas: SchemaRegistry
         value_format=source.value_format, pseudo=pseudo, headers=source.headers, timestamp=source.timestamp, window=source.window,
     )  # fmt: skip
     output = tuple(steps.OutputColumn(c.name, c.type) for c in schema.columns)
-    return Pull(steps.QueryPlan(False, step, output), catalog, log, schemas, evaluator).answer()
+    return Pull(steps.QueryPlan(False, step, output), catalog, log, schemas, evaluator, {}).answer()

@@ -6,7 +6,7 @@ A key lookup reads just those keys. The rest of the query then runs over the row
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -66,7 +66,7 @@ class Scan(Builder):
     on the way lies in a log of its own."""
 
     def __init__(self, pull: Pull, snapshot: Snapshot, cycle: Cycle) -> None:
-        super().__init__(pull.schemas)
+        super().__init__(pull.schemas, pull.properties)
         self._pull, self._snapshot, self._cycle = pull, snapshot, cycle
 
     def build(self, step: steps.Step, *, old: bool = False) -> Operator:
@@ -96,6 +96,7 @@ class Pull:
     log: Log
     schemas: SchemaRegistry
     evaluator: Evaluator
+    properties: Mapping[str, str]
 
     def answer(self) -> pa.Table:
         """The rows, with the output's columns by name; DECIMAL, DATE and the rest as in `arrow_type`."""

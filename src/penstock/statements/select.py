@@ -41,7 +41,7 @@ def select(db: Database, statement: ast.Statement, *, timeout: float | None = No
 def pull(db: Database, plan: QueryPlan, query: Query) -> Query:
     """Answer a pull query."""
     with db.evaluator() as evaluator:
-        return query.answered(Pull(plan, db.catalog, db.log, db.schemas, evaluator).answer())
+        return query.answered(Pull(plan, db.catalog, db.log, db.schemas, evaluator, db.properties).answer())
 
 
 def ordinary(db: Database, statement: ast.RawQuery) -> Query:
