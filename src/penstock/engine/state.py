@@ -50,6 +50,11 @@ class Rows:
         items = list(self.store.scan(start, end))
         return [k for k, _ in items], self.codec.decode([v for _, v in items])
 
+    def scan_many(self, ranges: Sequence[tuple[bytes, bytes]]) -> tuple[list[bytes], list[pa.Array]]:
+        """The rows of many ranges of keys, one range after the other."""
+        items = self.store.scan_many(ranges)
+        return [k for k, _ in items], self.codec.decode([v for _, v in items])
+
 
 class Numbers:
     """Named 64-bit numbers that a query remembers: stream times, next offsets."""

@@ -72,6 +72,10 @@ class StateStore(Protocol):
         """The items with start <= key < end, in key order."""
         ...
 
+    def scan_many(self, ranges: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """The items of many ranges (start <= key < end), one range after the other; quickest where the ranges are sorted."""
+        ...
+
     def count(self) -> int:
         """How many items there are; counted by a scan."""
         ...

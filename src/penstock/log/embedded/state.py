@@ -86,6 +86,24 @@ class LmdbStateStore(StateStore):
                         return
                     yield key[size:], value
 
+    def scan_many(self, ranges: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        if self._prefix is None:
+            return []
+        prefix, size = self._prefix, len(self._prefix)
+        found: list[tuple[bytes, bytes]] = []
+        with self._view.txn.cursor(self._view.state) as cursor:
+            seek, item, following = cursor.set_range, cursor.item, cursor.next
+            for start, end in ranges:
+                beyond = prefix + end
+                more = seek(prefix + start)
+                while more:
+                    key, value = item()
+                    if key >= beyond:
+                        break
+                    found.append((key[size:], value))
+                    more = following()
+        return found
+
     def count(self) -> int:
         if self._prefix is None:
             return 0
