@@ -12,8 +12,10 @@ from penstock.engine.operators.session import SessionAggregate
 from penstock.engine.operators.sink import Sink
 from penstock.engine.operators.source import Source
 from penstock.engine.operators.stateless import Filter, FlatMap, Rekey, Select
+from penstock.engine.operators.stream_stream_join import StreamStreamJoin
 from penstock.engine.operators.stream_table_join import StreamTableJoin
 from penstock.engine.operators.table_aggregate import Regroup, TableAggregate
+from penstock.engine.operators.table_table_join import TableTableJoin
 from penstock.errors import Error
 from penstock.plan import steps
 from penstock.registry.model import SchemaRegistry
@@ -54,6 +56,10 @@ class Builder:
                 return self.aggregate(step, name, old=old, final=False)
             case steps.StreamTableJoin():
                 return StreamTableJoin(step, self.build(step.left), self.build(step.right), name)
+            case steps.StreamStreamJoin():
+                return StreamStreamJoin(step, self.build(step.left), self.build(step.right), name)
+            case steps.TableTableJoin():
+                return TableTableJoin(step, self.build(step.left), self.build(step.right), name, old=old)
             case steps.Sink():
                 materialise = step.kind == "TABLE" and backing(step) is None
                 return Sink(step, self.build(step.input), self.schemas, materialise=materialise)

@@ -7,7 +7,7 @@ A stage's columns are `c0`, `c1`, ... in the order of its schema, and then the m
 | `_t` | BIGINT | the row's timestamp, ms |
 | `_p` | INTEGER | its partition |
 | `_o` | BIGINT | its place in processing order; unique within a batch |
-| `_g` | BIGINT | the place of the source record that it came from, for messages |
+| `_g` | BIGINT | the place of the source record that brought it: never the same in two sources, so it orders the rows of a join's two sides |
 | `_present` | BOOLEAN | false for a tombstone (a table's deleted row, a stream's null value) |
 | `_ws`, `_we` | BIGINT | the window's bounds, ms; where `windowed` |
 | `_old` | STRUCT | the value columns (by their `c` names) before this change, NULL where there were none; where `old` |

@@ -63,14 +63,14 @@ class StreamTableJoin:
         names = [f"r{i}" for i in range(width)] + (["r_ws"] if windowed else [])
         now = [f"c{i} AS r{i}" for i in range(width)] + (["_ws AS r_ws"] if windowed else [])
         versions = (
-            f"SELECT {', '.join(names)}, -1::BIGINT AS r_o, TRUE AS r_there FROM {base} "
-            f"UNION ALL SELECT {', '.join(now)}, _o, _present FROM {changed}"
+            f"SELECT {', '.join(names)}, -1::BIGINT AS r_g, TRUE AS r_there FROM {base} "
+            f"UNION ALL SELECT {', '.join(now)}, _g, _present FROM {changed}"
         )
         condition = " AND ".join(f"l.{k} = r.{self.key_name(k)}" for k in keys)
         blank = [f"CASE WHEN r_there THEN {n} END AS {n}" for n in names]
         rows = (
             f"SELECT l.*, {', '.join(blank)}, coalesce(r_there, FALSE) AS r_there "
-            f"FROM ({left.sql}) l ASOF LEFT JOIN ({versions}) r ON {condition} AND l._o >= r.r_o"
+            f"FROM ({left.sql}) l ASOF LEFT JOIN ({versions}) r ON {condition} AND l._g >= r.r_g"
         )
         kept = rows if self.step.join == "LEFT" else f"SELECT * FROM ({rows}) WHERE r_there"
         # the join's own order is by key: back into processing order
@@ -104,7 +104,7 @@ class StreamTableJoin:
             types = [duckdb_type(c.type) for c in self.right_columns]
             nothing = [f"CAST(NULL AS {t}) AS {c}" for t, c in zip(types, columns, strict=True)]
             return cycle.table(f"SELECT {', '.join(nothing)} WHERE FALSE")
-        return cycle.table(f"SELECT {', '.join([*columns, *window, '_o', '_present'])} FROM ({right.sql}) ORDER BY _o")
+        return cycle.table(f"SELECT {', '.join([*columns, *window, '_g', '_present'])} FROM ({right.sql}) ORDER BY _o")
 
     def packed(self, cycle: Cycle, table: pa.Table, windowed: bool) -> list[bytes]:
         """The state key of each row."""

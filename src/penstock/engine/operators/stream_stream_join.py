@@ -1,0 +1,279 @@
+"""Two streams joined within a window of time: each row meets the other side's rows of its key whose time is near enough to its own.
+
+Each pair comes out once, when the later of its rows arrives. A side's rows are stored in buckets of time, by key and time within a bucket: a
+cycle fetches for each distinct key the stretch of time that its rows reach, and forgets whole buckets. Rows wait for partners as long as
+Kafka Streams keeps them: the window's two sides and the grace period together (at least 24 hours where no grace period is given), by the newest
+time of their own side.
+
+An outer join's row that met nothing when it came goes out alone: at once where no grace period is given or its window has closed already;
+else it waits, and goes out when stream time, that of both sides together, passes its window and the grace period without a partner.
+A query's state is one for all partitions, so is its stream time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from penstock.engine.evaluate import one_chunk
+from penstock.engine.operators.changes import nothing
+from penstock.engine.operators.contract import Operator
+from penstock.engine.operators.sides import LONGEST_AGO, NEVER, Numbers64, Picks, Rows, Side, big_endians, joined, latest, numbered
+from penstock.engine.operators.turns import Clock, Output, tick
+from penstock.engine.stage import Cycle, Stage
+from penstock.engine.state import Numbers, big_endian
+from penstock.engine.state import Rows as Stored
+from penstock.plan import steps
+from penstock.sql.types import BIGINT
+
+DAY_MS = 24 * 3600 * 1000
+REACH_MS_MAX = 1 << 60
+SPANS_MIN = 4
+"""From how many windows' length of time on in a batch, its rows are matched window by window."""
+
+
+@dataclass
+class Partners:
+    """One side in a cycle: its arrivals, then the stored rows that may match; in the end behind them those that waited in vain. `numbers` are the
+    numbers of the arrivals and stored rows, `keys` and `stored_keys` their keys."""
+
+    rows: Rows
+    numbers: Numbers64
+    keys: list[bytes]
+    stored_keys: list[bytes]
+    arrived: int
+
+
+@dataclass
+class StreamStreamJoin:
+    """INNER, LEFT, RIGHT and FULL joins of two streams."""
+
+    step: steps.StreamStreamJoin
+    left: Operator
+    right: Operator
+    name: str
+
+    def __post_init__(self) -> None:
+        step = self.step
+        before, after = min(step.before_ms, REACH_MS_MAX), min(step.after_ms, REACH_MS_MAX)
+        self.sides = (Side(self.left), Side(self.right))
+        self.codecs = tuple(side.codec(BIGINT) for side in self.sides)
+        # how far before and after a row of each side its partners on the other may lie
+        self.behind, self.ahead = (before, after), (after, before)
+        self.span_ms = before + after + 1
+        self.grace_ms = min(max(DAY_MS - before - after, 0) if step.grace_ms is None else step.grace_ms, REACH_MS_MAX)
+        self.retention_ms = before + after + self.grace_ms
+        self.bucket_ms = max(self.span_ms, self.retention_ms // 8)
+        self.outer = (step.join in ("LEFT", "FULL"), step.join in ("RIGHT", "FULL"))
+
+    def run(self, cycle: Cycle) -> Stage:
+        """The rows joined, or given up, at the turns of this cycle's arrivals."""
+        stages = (self.left.run(cycle), self.right.run(cycle))
+        left, right = (side.arrivals(cycle, stage, "_present") for side, stage in zip(self.sides, stages, strict=True))
+        if not len(left.rows) and not len(right.rows):
+            return nothing(self.step, windowed=self.sides[0].windowed)
+        times = Numbers(cycle.state(f"{self.name}/times"))
+        reached = (times.get("time/0", LONGEST_AGO), times.get("time/1", LONGEST_AGO))
+        clock = tick(left, right, times.get("rows", 0), reached)
+        keys = (self.sides[0].keys(left.rows), self.sides[1].keys(right.rows))
+        partners = (
+            self.partners(cycle, 0, left.rows, clock, keys, right.rows.times, reached[0]),
+            self.partners(cycle, 1, right.rows, clock, keys, left.rows.times, reached[1]),
+        )
+        picks = self.pairs(cycle, partners, clock)
+        output = self.meetings(partners, picks)
+        for side in (0, 1):
+            if self.outer[side]:
+                self.lonely(cycle, side, partners, picks, clock, output)
+            self.keep(cycle, side, partners[side], clock)
+        for side in (0, 1):
+            times.put(f"time/{side}", int(clock.own[side][-1]))
+            self.expire(cycle, side, times, int(clock.own[side][-1]))
+        times.put("rows", clock.first + len(clock.both))
+        return self.emit(cycle, (partners[0].rows, partners[1].rows), output, clock)
+
+    # ------------------------------------------------------------------------------------------ partners
+
+    def partners(
+        self, cycle: Cycle, side: int, rows: Rows, clock: Clock, keys: tuple[list[bytes], list[bytes]], others: Numbers64, reached: int
+    ) -> Partners:
+        """A side's arrivals and its stored rows that the other side's arrivals, of the times `others`, may meet."""
+        ranges = self.ranges(side, keys[1 - side], others, reached)
+        stored_keys, columns = self.store(cycle, side).scan_many(ranges)
+        numbers = columns[-1].to_numpy(zero_copy_only=False).astype(np.int64)
+        together = rows.followed_by(self.sides[side].loaded(columns))
+        return Partners(together, np.concatenate([clock.numbers[side], numbers]), keys[side], list(map(plain, stored_keys)), len(rows))
+
+    def ranges(self, side: int, keys: list[bytes], times: Numbers64, reached: int) -> list[tuple[bytes, bytes]]:
+        """The stretches of a side's store that hold what rows of the other with these keys and times may meet, sorted."""
+        low = np.maximum(times - self.behind[1 - side], reached - self.retention_ms + 1)
+        high = np.minimum(times + self.ahead[1 - side], reached)
+        rows = np.flatnonzero(low <= high)
+        if not len(rows):
+            return []
+        low, high, (number,) = low[rows], high[rows], numbered([[keys[row] for row in rows.tolist()]])
+        # a stretch is no longer than a bucket, so it lies in one or two
+        first, last = low // self.bucket_ms, high // self.bucket_ms
+        two = first != last
+        bucket = np.concatenate([first, last[two]])
+        number, row = np.concatenate([number, number[two]]), np.concatenate([rows, rows[two]])
+        low = np.concatenate([low, (last * self.bucket_ms)[two]])
+        high = np.concatenate([np.minimum(high, (first + 1) * self.bucket_ms - 1), high[two]])
+        order = np.lexsort((number, bucket))
+        bucket, number, row, low, high = (a[order] for a in (bucket, number, row, low, high))
+        starts = np.flatnonzero(np.concatenate([[True], (np.diff(bucket) != 0) | (np.diff(number) != 0)]))
+        lows, highs = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts) + 1
+        prefixes = [p + marked(keys[r]) for p, r in zip(big_endians(bucket[starts]), row[starts].tolist(), strict=True)]
+        return sorted((p + a, p + b) for p, a, b in zip(prefixes, big_endians(lows), big_endians(highs), strict=True))
+
+    # ------------------------------------------------------------------------------------------ pairs
+
+    def pairs(self, cycle: Cycle, partners: tuple[Partners, Partners], clock: Clock) -> Picks:
+        """All pairs of rows of which the later is an arrival."""
+        if not len(partners[0].numbers) or not len(partners[1].numbers):
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        numbers = numbered([[*p.keys, *p.stored_keys] for p in partners])
+        names = []
+        for side, (p, key) in enumerate(zip(partners, numbers, strict=True)):
+            # the other side's rows are there from this time on, at the turn of an arrival
+            oldest = np.full(len(p.numbers), LONGEST_AGO)
+            oldest[: p.arrived] = clock.at(clock.own[1 - side], p.numbers[: p.arrived]) - self.retention_ms
+            columns = {"i": np.arange(len(key)), "k": key, "t": p.rows.times, "n": p.numbers, "h": oldest}
+            names.append(cycle.bind(pa.table({name: pa.array(column) for name, column in columns.items()})))
+        left, right = names
+        within = f"r.t BETWEEN l.t - {self.behind[0]} AND l.t + {self.ahead[0]}"
+        new = f"greatest(l.n, r.n) >= {clock.first} AND CASE WHEN l.n > r.n THEN r.t > l.h ELSE l.t > r.h END"
+        together = "l.k = r.k"
+        ends = np.concatenate([p.rows.times for p in partners])
+        if int(ends.max() - ends.min()) > SPANS_MIN * self.span_ms:
+            # a key's rows of other windows than a row's own and its neighbours need not even be looked at
+            span = self.span_ms
+            left = (
+                f"(SELECT *, unnest(range(greatest(t - {self.behind[0]}, 0) // {span}, (t + {self.ahead[0]}) // {span} + 1)) AS w FROM {left})"
+            )
+            right = f"(SELECT *, t // {span} AS w FROM {right})"
+            together += " AND l.w = r.w"
+        found = cycle.table(f"SELECT l.i AS l, r.i AS r FROM {left} l JOIN {right} r ON {together} AND {within} AND {new}")
+        return one_chunk(found["l"]).to_numpy(zero_copy_only=False), one_chunk(found["r"]).to_numpy(zero_copy_only=False)
+
+    def meetings(self, partners: tuple[Partners, Partners], picks: Picks) -> Output:
+        """The pairs, each in its turn; those of one arrival by time and age of their other row."""
+        left, right = (p.numbers[pick] for p, pick in zip(partners, picks, strict=True))
+        times = [p.rows.times[pick] for p, pick in zip(partners, picks, strict=True)]
+        earlier = np.where(left > right, times[1], times[0])
+        output = Output()
+        output.pairs(picks, np.maximum(left, right), earlier, np.minimum(left, right))
+        return output
+
+    # ------------------------------------------------------------------------------------------ rows that stay alone
+
+    def lonely(self, cycle: Cycle, side: int, partners: tuple[Partners, Partners], picks: Picks, clock: Clock, output: Output) -> None:
+        """Add the rows of an outer side that go out alone in this cycle, and store those that wait on."""
+        p = partners[side]
+        own, other = p.numbers[picks[side]], partners[1 - side].numbers[picks[1 - side]]
+        met = np.zeros(len(p.numbers), bool)
+        met[picks[side][own > other]] = True
+        later = np.full(len(p.numbers), NEVER)
+        np.minimum.at(later, picks[side][own < other], other[own < other])
+        times, numbers = p.rows.times[: p.arrived], p.numbers[: p.arrived]
+        alone = np.flatnonzero(~met[: p.arrived])
+        if self.step.grace_ms is None:
+            output.alone(side, alone, numbers[alone], times[alone], numbers[alone])
+            return
+        late = times[alone] + self.ahead[side] < clock.at(clock.both, numbers[alone])
+        now, waiting = alone[late], alone[~late]
+        output.alone(side, now, numbers[now], times[now], numbers[now])
+        closes = clock.passes(times[waiting] + self.ahead[side] + self.grace_ms)
+        going = (closes != NEVER) & (later[waiting] > closes)
+        gone = waiting[going]
+        output.alone(side, gone, closes[going], times[gone], numbers[gone], closed=True)
+        self.wait(cycle, side, p, waiting[(closes == NEVER) & (later[waiting] == NEVER)])
+        self.give_up(cycle, side, p, later, clock, output)
+
+    def waiting(self, cycle: Cycle, side: int) -> Stored:
+        """The store of a side's rows that have met nothing so far, by time and number."""
+        return Stored(cycle.state(f"{self.name}/waiting-{side}"), self.codecs[side])
+
+    def wait(self, cycle: Cycle, side: int, p: Partners, rows: Numbers64) -> None:
+        """Store rows that wait for a partner, by time and number."""
+        index = pa.array(rows)
+        columns = [c.take(index) for c in [*self.sides[side].stored(p.rows), pa.array(p.numbers)]]
+        keys = map(bytes.__add__, big_endians(p.rows.times[rows]), big_endians(p.numbers[rows]))
+        self.waiting(cycle, side).put(list(keys), columns)
+
+    def give_up(self, cycle: Cycle, side: int, p: Partners, later: Numbers64, clock: Clock, output: Output) -> None:
+        """Add the rows of earlier cycles whose window closes in this one; those that met a partner before wait no more."""
+        store = self.waiting(cycle, side)
+        met = np.flatnonzero(later[p.arrived :] != NEVER) + p.arrived
+        closed, columns = store.scan(b"", big_endian(int(clock.both[-1]) - self.ahead[side] - self.grace_ms))
+        met_keys = list(map(bytes.__add__, big_endians(p.rows.times[met]), big_endians(p.numbers[met])))
+        partner = dict(zip(met_keys, later[met].tolist(), strict=True))
+        store.delete(sorted({*met_keys, *closed}))
+        if not closed:
+            return
+        rows = self.sides[side].loaded(columns)
+        numbers = columns[-1].to_numpy(zero_copy_only=False).astype(np.int64)
+        turns = clock.passes(rows.times + self.ahead[side] + self.grace_ms)
+        going = np.array([partner.get(key, NEVER) for key in closed]) > turns
+        at = len(p.rows) + np.arange(len(closed))
+        p.rows = p.rows.followed_by(rows)
+        output.alone(side, at[going], turns[going], rows.times[going], numbers[going], closed=True)
+
+    # ------------------------------------------------------------------------------------------ state
+
+    def store(self, cycle: Cycle, side: int) -> Stored:
+        """The store of a side's rows, by bucket of time, key, time and number."""
+        return Stored(cycle.state(f"{self.name}/{('left', 'right')[side]}"), self.codecs[side])
+
+    def keep(self, cycle: Cycle, side: int, p: Partners, clock: Clock) -> None:
+        """Store the arrivals that later rows may still meet."""
+        times = p.rows.times[: p.arrived]
+        rows = np.flatnonzero(times > clock.own[side][-1] - self.retention_ms)
+        if not len(rows):
+            return
+        times, numbers = times[rows], p.numbers[rows]
+        buckets = big_endians(times // self.bucket_ms)
+        keys = [
+            b + marked(p.keys[row]) + t + n
+            for b, row, t, n in zip(buckets, rows.tolist(), big_endians(times), big_endians(numbers), strict=True)
+        ]
+        index = pa.array(rows)
+        columns = [c.take(index) for c in [*self.sides[side].stored(p.rows), pa.array(p.numbers)]]
+        self.store(cycle, side).put(keys, columns)
+
+    def expire(self, cycle: Cycle, side: int, times: Numbers, reached: int) -> None:
+        """Forget the buckets that nothing can meet any more."""
+        limit = (reached - self.retention_ms + 1) // self.bucket_ms
+        if reached == LONGEST_AGO or limit <= times.get(f"expired/{side}", 0):
+            return
+        store = self.store(cycle, side).store
+        store.delete_many([key for key, _ in store.scan(b"", big_endian(limit))])
+        times.put(f"expired/{side}", limit)
+
+    # ------------------------------------------------------------------------------------------ what goes on
+
+    def emit(self, cycle: Cycle, rows: tuple[Rows, Rows], output: Output, clock: Clock) -> Stage:
+        """The stage of the output's rows; the time of each is that of its newer part."""
+        picks, turns = output.sorted()
+        if not len(turns):
+            return nothing(self.step, windowed=self.sides[0].windowed)
+        table = joined(self.step.schema, self.sides, rows, picks, picks)
+        times = np.maximum(latest(rows[0].times, picks[0]), latest(rows[1].times, picks[1]))
+        table |= {
+            "_t": pa.array(times), "_p": pa.array(np.zeros(len(turns), np.int32)), "_o": pa.array(np.arange(len(turns))),
+            "_g": pa.array(clock.at(clock.records, turns)), "_present": pa.array(np.ones(len(turns), bool)),
+        }  # fmt: skip
+        sql = f"SELECT * FROM {cycle.bind(pa.table(table))}"
+        return Stage(sql, self.step.schema, windowed=self.sides[0].windowed)
+
+
+def marked(key: bytes) -> bytes:
+    """A key behind its length, so that none is the beginning of another."""
+    return len(key).to_bytes(2, "big") + key
+
+
+def plain(stored: bytes) -> bytes:
+    """The key within a stored row's: behind the bucket and its own length."""
+    return stored[10 : 10 + int.from_bytes(stored[8:10], "big")]
