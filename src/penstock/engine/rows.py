@@ -84,8 +84,7 @@ class RowCodec:
             head[:, at : at + size] = fixed_bytes(columns[i], size)
             at += size
         if not self.variable:
-            buffer, size = head.tobytes(), self.head
-            return [buffer[k : k + size] for k in range(0, rows * size, size)] if size else [b""] * rows
+            return row_bytes(head) if self.head else [b""] * rows
         parts = []
         for position, i in enumerate(self.variable):
             part = self.variable_bytes(i, columns[i])
@@ -110,15 +109,16 @@ class RowCodec:
     def decode(self, rows: Sequence[bytes | None]) -> list[pa.Array]:
         """The columns of packed rows; a None row is NULL in every column."""
         count = len(rows)
-        missing = np.fromiter((r is None for r in rows), bool, count)
-        if missing.any():
+        if None in rows:
             blank = self.blank
             rows = [blank if r is None else r for r in rows]
         data: Bytes = np.frombuffer(b"".join(rows), np.uint8)  # type: ignore[arg-type]
         if self.variable:
             sizes = np.fromiter(map(len, rows), np.int64, count)  # type: ignore[arg-type]
             starts = np.cumsum(sizes) - sizes
-            head = data[starts[:, None] + np.arange(self.head)] if count else np.zeros((0, self.head), np.uint8)
+            # every place as the beginning of a head: copied whole, not byte by byte
+            heads = np.ndarray((max(len(data) - self.head + 1, 0),), f"V{self.head}", data, 0, (1,))
+            head = heads[starts].view(np.uint8).reshape(count, self.head)
         else:
             starts = np.zeros(0, np.int64)
             head = data.reshape(count, self.head)
@@ -149,13 +149,13 @@ class RowCodec:
         self, data: Bytes, begin: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], i: int, valid: npt.NDArray[np.bool_]
     ) -> pa.Array:
         """Column `i` out of the rows' joined bytes: each value begins at `begin` and has `lengths` bytes."""
-        offsets = np.zeros(len(lengths) + 1, np.int64)
-        np.cumsum(lengths, out=offsets[1:])
-        index = np.repeat(begin - offsets[:-1], lengths) + np.arange(offsets[-1])
-        body = data[index]
-        binary = pa.Array.from_buffers(
-            pa.binary(), len(lengths), [mask_buffer(valid), pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(body)]
-        )
+        # the pieces are every other one of those between the values' beginnings and ends
+        cuts = np.empty(2 * len(lengths) + 1, np.int32)
+        cuts[:-1:2], cuts[1::2] = begin, begin + lengths
+        cuts[-1] = cuts[-2] if len(lengths) else 0
+        pieces = pa.Array.from_buffers(pa.binary(), 2 * len(lengths), [None, pa.py_buffer(cuts), pa.py_buffer(data)])
+        numbers = np.arange(0, 2 * len(lengths), 2)
+        binary = pieces.take(pa.array(numbers, mask=None if valid.all() else ~valid))
         if i not in self._decoders:
             return binary.view(pa.string()) if self.types[i] == Primitive("STRING") else binary
         decode = self._decoders[i]
@@ -185,6 +185,12 @@ def fixed_array(raw: Bytes, type_: SqlType, valid: npt.NDArray[np.bool_]) -> pa.
     return pa.Array.from_buffers(arrow_type(type_), len(data), [mask_buffer(valid), pa.py_buffer(data)])
 
 
+def row_bytes(rows: Bytes) -> list[bytes]:
+    """Each row of bytes by itself."""
+    whole: list[bytes] = np.ascontiguousarray(rows).view(f"V{rows.shape[1]}").ravel().tolist()
+    return whole
+
+
 SIGNED = {"INTEGER": 4, "BIGINT": 8, "DATE": 4, "TIME": 8, "TIMESTAMP": 8}
 
 
@@ -207,5 +213,4 @@ def pack_keys(columns: Sequence[pa.Array], types: Sequence[SqlType]) -> list[byt
     raw[:, 0] = ord("n")
     raw[:, 1:] = fixed_bytes(column, size)[:, ::-1]
     raw[:, 1] ^= 0x80
-    data = raw.tobytes()
-    return [data[at : at + size + 1] for at in range(0, len(data), size + 1)]
+    return row_bytes(raw)

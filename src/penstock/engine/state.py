@@ -25,6 +25,11 @@ def bounded(key: bytes) -> bytes:
     return key if len(key) <= KEY_BYTES_MAX else key[: KEY_BYTES_MAX // 2] + blake2b(key, digest_size=32).digest()
 
 
+def all_bounded(keys: list[bytes]) -> list[bytes]:
+    """The keys, the too long among them made shorter."""
+    return keys if max(map(len, keys), default=0) <= KEY_BYTES_MAX else list(map(bounded, keys))
+
+
 class Rows:
     """A table of state inside one transaction: key bytes -> a row of typed columns."""
 

@@ -21,7 +21,7 @@ from penstock.engine.operators.contract import Operator
 from penstock.engine.rows import RowCodec, pack_keys
 from penstock.engine.sql import Compiler, argument_of
 from penstock.engine.stage import Cycle, Stage
-from penstock.engine.state import Numbers, Rows, big_endian, bounded
+from penstock.engine.state import Numbers, Rows, all_bounded, big_endian
 from penstock.functions.definition import ResolvedAggregate
 from penstock.functions.duckdb import duckdb_type
 from penstock.plan import expressions as ex
@@ -231,11 +231,11 @@ class Aggregate:
         """A key of the store for each partial row: its window's prefix, then the packed key."""
         packed = pack_keys(key_columns, self.grouping.keys) if key_columns else [b""] * batch.num_rows
         if self.step.window is None:
-            return list(map(bounded, packed))
+            return all_bounded(packed)
         starts, partition = (one_chunk(batch[c]).to_numpy(zero_copy_only=False) for c in ("_ws", "_p"))
         prefixes = {pair: window_prefix(*pair) for pair in set(zip(partition.tolist(), starts.tolist(), strict=True))}
         pairs = zip(partition.tolist(), starts.tolist(), strict=True)
-        return [bounded(prefixes[pair] + key) for pair, key in zip(pairs, packed, strict=True)]
+        return all_bounded([prefixes[pair] + key for pair, key in zip(pairs, packed, strict=True)])
 
     def merge(self, cycle: Cycle, batch: pa.Table) -> pa.Table:
         """Join the partial rows with the stored state, store the new one, and return rows with results:

@@ -14,7 +14,7 @@ from penstock.engine.operators.contract import Operator
 from penstock.engine.operators.whole_table import BATCH_ROWS_MIN, WholeTable
 from penstock.engine.rows import RowCodec, pack_keys
 from penstock.engine.stage import Cycle, Stage
-from penstock.engine.state import Rows, big_endian, bounded
+from penstock.engine.state import Rows, all_bounded, big_endian
 from penstock.functions.duckdb import duckdb_type
 from penstock.plan import steps
 from penstock.sql.types import BIGINT, SqlType
@@ -113,7 +113,7 @@ class StreamTableJoin:
         keys = pack_keys(cycle.arrays(table, names, types[: len(names)]), types[: len(names)])
         if windowed:
             keys = [k + big_endian(s) for k, s in zip(keys, table["_ws"].to_pylist(), strict=True)]
-        return list(map(bounded, keys))
+        return all_bounded(keys)
 
     def lookup(self, cycle: Cycle, wanted: pa.Table, windowed: bool) -> tuple[pa.Table, list[bytes]]:
         """The stored rows of these keys, as columns r0, r1, ... (and r_ws); and the keys packed."""
