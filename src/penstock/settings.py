@@ -69,7 +69,7 @@ _ALL = (
         "integer",
         10 * 1024 * 1024,
         "With 0 a table emits every change of a key; otherwise the last change of a key in each batch that is processed. The final table is the "
-        "same.",
+        "same. A push query shows every change unless this is set.",
         minimum=0,
     ),
     Setting(

@@ -100,6 +100,13 @@ def test_compaction_keeps_the_last_of_each_key_at_its_offset(log: Log) -> None:
     assert [(o, k, v) for o, _, k, v in everything(log)] == [(2, b"a", b"2"), (4, b"b", b"2"), (5, b"c", b"2")]
 
 
+def test_compaction_drops_records_without_a_key(log: Log) -> None:
+    log.create_topic("t", 1, TopicConfig(frozenset({"compact"})))
+    append(log, (T0, None, b"1"), (T0, b"a", b"1"), (T0, None, b"2"))
+    log.clean(T0 + 1)
+    assert [(o, k) for o, _, k, _ in everything(log)] == [(1, b"a")]
+
+
 def test_a_tombstone_stays_its_time_after_the_first_pass(log: Log) -> None:
     log.create_topic("t", 1, TopicConfig(frozenset({"compact"}), delete_retention_ms=1000))
     append(log, (T0, b"a", b"1"), (T0, b"a", None), (T0, b"b", b"1"))

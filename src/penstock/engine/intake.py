@@ -83,6 +83,8 @@ class Intake:
             span = places[at : at + batch.num_rows]
             at += batch.num_rows
             origin.parts.append((number, topic, partition, pa.array(span), batch["offset"]))
+            if batch["headers"].null_count < batch.num_rows:
+                origin.headed.append((pa.array(span), batch["headers"]))
             mine[number].append((partition, batch, span))
         for source, share in zip(self.sources, mine, strict=True):
             source.records = gather(share)

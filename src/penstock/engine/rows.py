@@ -72,7 +72,7 @@ class RowCodec:
     # ------------------------------------------------------------------------------------------ packing
 
     def encode(self, columns: Sequence[pa.Array]) -> list[bytes]:
-        """One bytes value for each row of the columns (in `arrow_type`)."""
+        """One bytes value for each row of the columns (in `arrow_type`), of which there must be some."""
         rows = len(columns[0]) if columns else 0
         head = np.zeros((rows, self.head), np.uint8)
         for i, column in enumerate(columns):

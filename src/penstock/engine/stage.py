@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from penstock.engine.evaluate import Evaluator, one_chunk
 from penstock.engine.sql import Compiler
@@ -90,6 +91,7 @@ class Origin:
 
     topics: list[str] = field(default_factory=list)
     parts: list[tuple[int, str, int, pa.Array, pa.Array]] = field(default_factory=list)  # (source number, topic, partition, places, offsets)
+    headed: list[tuple[pa.Array, pa.Array]] = field(default_factory=list)  # (places, headers) of the parts that have any headers
 
     def of(self, place: int) -> tuple[str, int, int]:
         """The topic, partition and offset of a place; an empty name and -1 where it is none of this batch."""
@@ -98,6 +100,13 @@ class Origin:
             if (number := at.as_py()) >= 0:
                 return topic, partition, offsets[number].as_py()
         return "", -1, -1
+
+    def headers(self, places: pa.Array) -> pa.Array | None:
+        """The headers of the records at these places, NULL where there are none; None where no record of the batch has any."""
+        if not self.headed:
+            return None
+        index = pc.index_in(places.cast(pa.int64()), pa.concat_arrays([known for known, _ in self.headed]))
+        return pa.concat_arrays([headers for _, headers in self.headed]).take(index)
 
 
 class Writable(Protocol):

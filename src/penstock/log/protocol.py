@@ -134,7 +134,8 @@ class Log(Protocol):
     def append(self, *appends: Append) -> list[int]:
         """Append in a transaction of its own; durable when it returns. The base offsets. Concurrent calls share one durable write.
 
-        TopicError: an unknown topic or partition, a record above `max_message_bytes`, a null key on a compacted topic."""
+        TopicError: an unknown topic or partition, a record above `max_message_bytes`. A compacted topic of Kafka's refuses null
+        keys, too; here such a record is taken, whoever reads it reports it, and compaction drops it."""
         ...
 
     def read(self, topic: str, partition: int, offset: int, *, max_records: int = 100_000, max_bytes: int = 64 << 20) -> pa.RecordBatch:

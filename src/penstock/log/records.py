@@ -66,8 +66,6 @@ def numbered(batch: pa.RecordBatch, offsets: np.ndarray[Any, Any], sequences: np
 def check_records(info: TopicInfo, batch: pa.RecordBatch) -> None:
     """Raise TopicError where the topic does not take these records (columns of RECORDS)."""
     config = info.config
-    if "compact" in config.cleanup and batch.column(1).null_count:
-        raise TopicError(f"Topic {info.name} is compacted, so a record needs a key; one has none.", mend="Give each record a key.")
     if batch.get_total_buffer_size() > config.max_message_bytes:  # quick for most; a slice's buffers may be larger than it is
         sizes = pc.add(pc.fill_null(pc.binary_length(batch.column(1)), 0), pc.fill_null(pc.binary_length(batch.column(2)), 0))
         largest = pc.max(sizes).as_py() or 0

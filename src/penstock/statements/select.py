@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from penstock.engine.build import build
 from penstock.engine.pull import Pull, open_scratch
 from penstock.engine.stage import Cycle, Stage
-from penstock.engine.task import Task
+from penstock.engine.task import Task, TaskOptions
 from penstock.errors import SqlError
 from penstock.plan import plan_query, schema_text
-from penstock.plan.steps import QueryPlan
+from penstock.plan.expressions import Column, WindowBound
+from penstock.plan.scope import WINDOW_BOUNDS
+from penstock.plan.steps import QueryPlan, Select
 from penstock.result import Query, Result
 from penstock.sql import ast
 from penstock.sql.types import NULL
@@ -66,21 +68,40 @@ def push(db: Database, plan: QueryPlan, query: Query) -> Query:
         return left[0] is None or left[0] > 0
 
     built = build(plan.root, db.schemas, db.properties)
-    task = Task(f"push-{id(query)}", built, db.log, task_options(db.properties), scratch=open_scratch, deliver=deliver)
+    task = Task(f"push-{id(query)}", built, db.log, push_options(db), scratch=open_scratch, deliver=deliver)
     task.finished = plan.limit == 0
     return query.fed(task, db.log.version, db.log.watch)
 
 
+def push_options(db: Database) -> TaskOptions:
+    """A push query shows every change as it happens, unless a cache is asked for."""
+    return task_options(db.properties, every_change="cache.max.bytes.buffering" not in db.properties)
+
+
 def rows(cycle: Cycle, stage: Stage, plan: QueryPlan) -> pa.Table:
-    """The rows of a stage as a push query shows them: in order, without what was deleted."""
+    """The rows of a stage as a push query shows them, in order. A row that a table deletes is shown too: its key and window, and NULL else."""
     import pyarrow as pa
 
     names = stage.columns
     columns = [names[c.name] for c in plan.output]
+    if stage.is_table:
+        stays = kept_of_deleted(plan)
+        columns = [sql if c.name in stays else f"CASE WHEN _present THEN {sql} END" for c, sql in zip(plan.output, columns, strict=True)]
     picked = ", ".join(f"{column} AS o{i}" for i, column in enumerate(columns))
-    table = cycle.table(f"SELECT {picked} FROM ({stage.sql}) WHERE _present ORDER BY _o")
+    table = cycle.table(f"SELECT {picked} FROM ({stage.sql}){'' if stage.is_table else ' WHERE _present'} ORDER BY _o")
     arrays = cycle.arrays(table, [f"o{i}" for i in range(len(columns))], [c.type for c in plan.output])
     return pa.table(arrays, names=[c.name for c in plan.output])
+
+
+def kept_of_deleted(plan: QueryPlan) -> set[str]:
+    """The output columns that a deleted row still has: those of its key, and its window's bounds."""
+    root = plan.root
+    assert isinstance(root, Select)
+    bounds = (
+        c.name for c, expr in zip(root.schema.value, root.value, strict=True)
+        if isinstance(expr, WindowBound) or (isinstance(expr, Column) and expr.name in WINDOW_BOUNDS)
+    )  # fmt: skip
+    return {c.name for c in root.schema.key} | set(bounds)
 
 
 def run_select(db: Database, statement: ast.Query | ast.RawQuery) -> Result:

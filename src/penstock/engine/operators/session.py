@@ -279,7 +279,7 @@ class SessionAggregate:
         if self.old:
             # a session's row never changes in place: it is deleted and made anew
             keys = len(self.grouping.keys)
-            values = [sql.split(" AS ")[0] for sql in columns[keys:]]
+            values = [sql.rsplit(" AS ", 1)[0] for sql in columns[keys:]]
             fields = ", ".join(f"c{keys + i} := {sql}" for i, sql in enumerate(values))
             types = ", ".join(f"c{keys + i} := CAST(NULL AS {duckdb_type(c.type)})" for i, c in enumerate(self.step.schema.value))
             meta.append(f"CASE WHEN _present THEN CASE WHEN FALSE THEN struct_pack({types}) END ELSE struct_pack({fields}) END AS _old")

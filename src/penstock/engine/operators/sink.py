@@ -74,11 +74,13 @@ class Sink:
             rows = np.arange(len(order)) if take is None else take
             take = rows[~np.isin(rows, list(bad))]
         partitions = self.partitions(key_bytes, one_chunk(table["_p"]))
+        # as in Kafka Streams, a record that follows from another has its headers
+        headers = cycle.origin.headers(one_chunk(table["_g"]))
         if take is not None:
             index = pa.array(take)
             key_bytes, value_bytes, times = key_bytes.take(index), value_bytes.take(index), times.take(index)
-            partitions = partitions[take]
-        self.write(cycle, key_bytes, value_bytes, times, partitions)
+            partitions, headers = partitions[take], None if headers is None else headers.take(index)
+        self.write(cycle, key_bytes, value_bytes, times, partitions, headers)
         return stage
 
     def sql(self, cycle: Cycle, stage: Stage) -> str:
@@ -115,9 +117,9 @@ class Sink:
             source.to_numpy(zero_copy_only=False) % self.step.partitions,
         )
 
-    def write(self, cycle: Cycle, keys: pa.Array, values: pa.Array, times: pa.Array, partitions: np.ndarray) -> None:
+    def write(self, cycle: Cycle, keys: pa.Array, values: pa.Array, times: pa.Array, partitions: np.ndarray, headers: pa.Array | None) -> None:
         """Add records to the cycle, by partition, and keep each key's last one where pull queries read it here."""
-        headers = pa.nulls(len(keys), RECORD_HEADERS)
+        headers = pa.nulls(len(keys), RECORD_HEADERS) if headers is None else headers
         batch = pa.RecordBatch.from_arrays([times, keys, values, headers], names=["timestamp", "key", "value", "headers"])
         for partition in range(self.step.partitions):
             rows = batch if self.step.partitions == 1 else batch.filter(pa.array(partitions == partition))

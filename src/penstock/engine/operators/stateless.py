@@ -8,6 +8,7 @@ from penstock.engine.operators.contract import Operator
 from penstock.engine.sql import Compiler
 from penstock.engine.stage import Cycle, Stage
 from penstock.plan import steps
+from penstock.plan.walk import columns_in
 
 
 @dataclass
@@ -102,6 +103,10 @@ class Rekey:
         stage = self.input.run(cycle)
         compiler = Compiler(stage.columns)
         keys = [compiler(expr) for expr in self.step.key]
+        if self.step.keep_null:
+            # as in ksqlDB: of a record without a value, all that is known are its key columns
+            known = {column.name for column in stage.schema.key}
+            keys = [sql if columns_in(e) <= known else f"CASE WHEN _present THEN {sql} END" for e, sql in zip(self.step.key, keys, strict=True)]
         stage, keys = cycle.compute(stage, compiler, keys, [column.name for column in self.step.schema.key])
         kept = stage.columns
         values = [kept[column.name] for column in self.step.schema.value]

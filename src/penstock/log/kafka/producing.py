@@ -39,6 +39,8 @@ class _Delivery:
 def check(info: TopicInfo, batch: pa.RecordBatch) -> None:
     """Raise TopicError where the topic does not take these records (columns of RECORDS)."""
     check_records(info, batch)
+    if "compact" in info.config.cleanup and batch.column(1).null_count:
+        raise TopicError(f"Topic {info.name} is compacted, so a record needs a key; one has none.", mend="Give each record a key.")
     if batch.num_rows and pc.min(batch.column(0)).as_py() < 1:
         raise TopicError(f"A record for topic {info.name} has a timestamp below 1, which Kafka's client cannot write.", mend="Use 1 ms or later.")
 
