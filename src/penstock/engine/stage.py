@@ -125,6 +125,8 @@ class Cycle:
         self.origin = Origin()
         self.appends: list[Append] = []
         self.faults: list[Fault] = []
+        self.keys_touched = 0
+        """How many keys' states the cycle looked up: where they are nearly as many as the records, a larger batch spares work."""
         self._log = log
         self._evaluator = evaluator
         self._exit = ExitStack()

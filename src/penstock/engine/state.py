@@ -45,7 +45,7 @@ class Rows:
     def put(self, keys: Sequence[bytes], columns: Sequence[pa.Array]) -> None:
         """Store a row of the columns under each key."""
         rows = self.codec.encode(columns) if columns else [b""] * len(keys)
-        self.store.put_many(list(zip(keys, rows, strict=True)))
+        self.store.put_many(zip(keys, rows, strict=True))
 
     def delete(self, keys: Sequence[bytes]) -> None:
         """Remove the rows of these keys."""

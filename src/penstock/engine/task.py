@@ -26,6 +26,7 @@ from penstock.log.protocol import Append
 if TYPE_CHECKING:
     from penstock.log.protocol import Log, Transaction
 
+BATCH_RECORDS_LARGEST = 1_000_000
 PROCESSING_LOG_TOPIC = "penstock-processing-log"
 
 
@@ -59,6 +60,7 @@ class Task:
         self.scratch = Scratch(scratch) if scratch else None
         self.deliver = deliver
         self.finished = False
+        self.batch_records = options.batch_records
         self.faults: list[Fault] = []
         self.evaluator = Evaluator()
         self.careful: Evaluator | None = None
@@ -69,7 +71,7 @@ class Task:
         if self.finished:
             return False
         with self.log.snapshot() as snapshot:
-            taken = self.intake.take(snapshot, self.options.batch_records)
+            taken = self.intake.take(snapshot, self.batch_records)
         if taken is None:
             return False
         origin, positions = taken
@@ -90,8 +92,15 @@ class Task:
             except EvaluationError as error:
                 if careful:
                     raise DataError(f"The query {self.query} cannot go on: {error}") from error
+        self._adapt(cycle, sum(len(source.records) for source in self.built.sources if source.records is not None))
         self.intake.positions.update(positions)
         return True
+
+    def _adapt(self, cycle: Cycle, records: int) -> None:
+        """Take larger batches while a full one touches a key's state for every other record: each key is then read and written less often, and the
+        pages of the store that hold them are."""
+        if records * 10 >= self.batch_records * 9 and cycle.keys_touched * 2 > records:
+            self.batch_records = max(BATCH_RECORDS_LARGEST, self.options.batch_records)
 
     def commit(self, cycle: Cycle, positions: dict[tuple[str, int], int]) -> None:
         """Make the cycle durable: output, processing log, positions and state, together when the cycle ends."""

@@ -10,7 +10,7 @@ Nothing above this package may know which home it talks to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -64,7 +64,9 @@ class StateStore(Protocol):
         """The values in the order of `keys`; quickest where the keys are sorted."""
         ...
 
-    def put_many(self, items: Sequence[tuple[bytes, bytes]]) -> None: ...
+    def put_many(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+        """Put items, quickest where their keys are sorted. An iterator costs less than a list: Python then keeps no million tuples."""
+        ...
 
     def delete_many(self, keys: Sequence[bytes]) -> None: ...
 

@@ -254,6 +254,7 @@ class Aggregate:
             last = np.empty(len(lookup), np.int64)
             last[places] = np.arange(len(keys))
         store = self.store(cycle)
+        cycle.keys_touched = max(cycle.keys_touched, len(lookup))
         had, stored = store.lookup(lookup)
         held = dict(zip([f"h{i}" for i in range(len(grouping.state))], stored[width:-2], strict=True))
         held |= {"_ht": stored[-2], "_had": pa.array(had)}

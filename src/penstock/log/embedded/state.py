@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import lmdb
@@ -47,15 +48,16 @@ class LmdbStateStore(StateStore):
             return [None] * len(keys)
         return list(map(self._cursor.get, map(self._prefix.__add__, keys)))
 
-    def put_many(self, items: Sequence[tuple[bytes, bytes]]) -> None:
-        if not items:
+    def put_many(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+        items = iter(items)
+        first = next(items, None)
+        if first is None:
             return
         prefix = self._make()
         try:
-            self._cursor.putmulti([(prefix + key, value) for key, value in items])
+            self._cursor.putmulti((prefix + key, value) for key, value in chain((first,), items))
         except lmdb.BadValsizeError as error:
-            longest = max(len(key) for key, _ in items)
-            raise StorageError(f"A key of {longest} bytes is too long for state.", mend=f"Use keys of at most {KEY_BYTES_MAX} bytes.") from error
+            raise StorageError("A key is too long for state.", mend=f"Use keys of at most {KEY_BYTES_MAX} bytes.") from error
 
     def delete_many(self, keys: Sequence[bytes]) -> None:
         self._check_writable()
