@@ -195,7 +195,7 @@ def test_records_must_suit_their_topic(log: Log, topic_name: Callable[[], str]) 
     log.append(Append(small, 0, records([(T0, None, b"x" * 400)] * 10)))
 
 
-def test_a_compacted_topic_takes_a_record_without_a_key_except_on_kafka(log: Log, topic_name: Callable[[], str], request: pytest.FixtureRequest) -> None:
+def test_a_compacted_topic_takes_no_key_except_on_kafka(log: Log, topic_name: Callable[[], str], request: pytest.FixtureRequest) -> None:
     compacted = topic_name()
     log.create_topic(compacted, 1, TopicConfig(frozenset({"compact"})))
     keyless = Append(compacted, 0, records([(T0, None, b"x")]))
