@@ -17,6 +17,7 @@ from penstock.result import Query
 
 if TYPE_CHECKING:
     from penstock.catalog.model import DataSource
+    from penstock.registry.model import Schema
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class Driver:
             known["cache.max.bytes.buffering"] = "0"
         self.database = Database(":memory:", properties=known, threads=False, spread=False)
         self._formats: dict[str, _Formats] = {}
+        self._schemas: dict[str, list[tuple[str, Schema, int | None]]] = {}
+        """By topic, schemas that are not registered yet: the subject, the schema, the id it is to have."""
         self._pushed: list[Query] = []
 
     def __enter__(self) -> Self:
@@ -101,10 +104,29 @@ class Driver:
 
     def execute(self, sql: str) -> None:
         """Run one statement that is not a query."""
+        if not self._declares_other_topic(sql):
+            self._register()
         self.database.execute(sql)
+
+    def _register(self) -> None:
+        """Register the schemas that are waiting."""
+        for subject, schema, schema_id in (waiting for topic in self._schemas.values() for waiting in topic):
+            self.database.schemas.register(subject, schema, id=schema_id)
+        self._schemas.clear()
+
+    def _declares_other_topic(self, sql: str) -> bool:
+        """Whether a statement declares a source over a topic that has no schema waiting."""
+        from penstock.plan import topic_spec
+        from penstock.sql import ast
+
+        if not self._schemas:
+            return False
+        statements = list(self.database.statements(sql))
+        return all(isinstance(s, ast.CreateSource) and topic_spec(s).name not in self._schemas for s in statements)
 
     def query(self, sql: str) -> Running:
         """Start a push or pull query."""
+        self._register()
         query = self.database.query(sql)
         if query.is_push:
             self._pushed.append(query)
@@ -131,7 +153,11 @@ class Driver:
         value_schema_id: int | None = None,
         value_schema_references: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
-        """Create a topic; a schema (Avro and JSON Schema as JSON, Protobuf as text) is registered under the topic's subject."""
+        """Create a topic; a schema (Avro and JSON Schema as JSON, Protobuf as text) is registered under the topic's subject.
+
+        That is done when a statement may first need it, which gives the ids that ksqlDB's cases count on: the schemas of sources that are
+        declared over other topics come first.
+        """
         from penstock.registry.model import Reference, Schema, SchemaType
 
         if self.database.log.topic(name) is None:
@@ -148,8 +174,8 @@ class Driver:
         for side, format_name, schema, schema_id, refers in sides:
             if schema is not None:
                 text = schema if isinstance(schema, str) and (format_name or "").startswith("PROTOBUF") else json.dumps(schema)
-                registered = Schema(text, types[(format_name or "AVRO").upper()], refers)
-                self.database.schemas.register(f"{name}-{side}", registered, id=schema_id)
+                waiting = Schema(text, types[(format_name or "AVRO").upper()], refers)
+                self._schemas.setdefault(name, []).append((f"{name}-{side}", waiting, schema_id))
 
     def topics(self) -> list[dict[str, Any]]:
         """Each topic's name and number of partitions."""
@@ -184,6 +210,7 @@ class Driver:
         from penstock.log.protocol import Append
         from penstock.testing_nodes import serialised
 
+        self._register()
         if self.database.log.topic(topic) is None:
             self.create_topic(topic)
         key_format, value_format, source = self._of(topic)

@@ -13,6 +13,8 @@ from penstock.errors import DataError
 from penstock.sql import types as t
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from penstock.catalog.model import DataSource
     from penstock.database import Database
     from penstock.plan.steps import Column
@@ -185,10 +187,10 @@ def deserialised(db: Database, topic: str, data: bytes | None, name: str, source
     """Bytes as a node."""
     if data is None or name == "NONE":
         return None
-    if name == "JSON":
-        return json.loads(data, parse_float=Decimal)
-    if name == "JSON_SR":
-        return json.loads(data[5:], parse_float=Decimal)
+    if name in ("JSON", "JSON_SR"):
+        parsed = json.loads(data[5:] if name == "JSON_SR" else data, parse_float=Decimal)
+        columns = columns_of(db, topic, name, source, is_key=is_key) if source is not None else []
+        return as_declared(parsed, columns)
     if name == "DELIMITED":
         return data.decode()
     if name == "AVRO":
@@ -206,6 +208,31 @@ def deserialised(db: Database, topic: str, data: bytes | None, name: str, source
         raise DataError(decoded.errors[0].reason)
     nodes = {c.name: node(a[0].as_py(), c.type) for c, a in zip(columns, decoded.columns, strict=True)}
     return next(iter(nodes.values())) if name == "KAFKA" or (len(nodes) == 1 and spec.wrap_single is False) else nodes
+
+
+def as_declared(value: Any, columns: Sequence[Column]) -> Any:
+    """A JSON node whose numbers are floats where a column is a DOUBLE."""
+    if not isinstance(value, dict):
+        return floats(value, columns[0].type) if len(columns) == 1 else value
+    types = {c.name.upper(): c.type for c in columns}
+    if len(columns) == 1 and columns[0].name.upper() not in {k.upper() for k in value}:
+        return floats(value, columns[0].type)  # not wrapped in a record
+    return {k: floats(v, types[k.upper()]) if k.upper() in types else v for k, v in value.items()}
+
+
+def floats(value: Any, type_: t.SqlType) -> Any:
+    """A node with floats for the DOUBLEs of a type."""
+    match type_, value:
+        case t.DOUBLE, Decimal():
+            return float(value)
+        case t.Array(item), list():
+            return [floats(v, item) for v in value]
+        case t.Map(_, item), dict():
+            return {k: floats(v, item) for k, v in value.items()}
+        case t.Struct(fields), dict():
+            types = {f.name.upper(): f.type for f in fields}
+            return {k: floats(v, types[k.upper()]) if k.upper() in types else v for k, v in value.items()}
+    return value
 
 
 def avro_node(db: Database, data: bytes) -> Any:
