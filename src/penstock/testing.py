@@ -229,7 +229,7 @@ class Driver:
 
     def read(self, topic: str) -> list[Record]:
         """All records of a topic, in the order in which they were appended."""
-        from penstock.testing_nodes import deserialised
+        from penstock.testing_nodes import deserialised, key_node
 
         log = self.database.log
         info = log.topic(topic)
@@ -247,7 +247,7 @@ class Driver:
             ]
             records.append(
                 Record(
-                    deserialised(self.database, topic, key, key_format, source, is_key=True),
+                    key_node(deserialised(self.database, topic, key, key_format, source, is_key=True)),
                     deserialised(self.database, topic, row["value"], value_format, source, is_key=False),
                     row["timestamp"],
                     window,

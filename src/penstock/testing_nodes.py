@@ -183,6 +183,18 @@ def by_columns(db: Database, topic: str, value: Any, name: str, source: DataSour
 # ---------------------------------------------------------------------------------------------- from bytes
 
 
+def key_node(value: Any) -> Any:
+    """A key's node with its numbers as JSON has them: a Decimal only where a float would say another number."""
+    match value:
+        case dict():
+            return {name: key_node(part) for name, part in value.items()}
+        case list():
+            return [key_node(part) for part in value]
+        case Decimal() if Decimal(repr(float(value))) == value:
+            return float(value)
+    return value
+
+
 def deserialised(db: Database, topic: str, data: bytes | None, name: str, source: DataSource | None, *, is_key: bool) -> Any:
     """Bytes as a node."""
     if data is None or name == "NONE":

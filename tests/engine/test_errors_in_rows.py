@@ -64,6 +64,8 @@ def test_a_value_that_differs_from_call_to_call_spares_no_guard(batching: bool) 
         ("TRANSFORM(V, x => -x)", [[-1, -2], None, None]),
         ("REDUCE(V, 1, (s, x) => s * 2 + x)", [8, None, 1]),
         ("FILTER(V, x => x > 1)", [[2], [], None]),
+        ("TRANSFORM(V, x => x IS NOT NULL AND x + 1 > 2)", [[False, True], [False, False], None]),
+        ("TRANSFORM(V, x => x IS NULL OR x + 1 > 2)", [[False, True], [False, True], None]),
         ("TRANSFORM(V, x => CASE WHEN x IS NULL THEN 0 ELSE x * 2 END)", [[2, 4], [2, 0], None]),
         ("IFNULL(TRANSFORM(V, x => x + 5), ARRAY[0])", [[6, 7], [0], [0]]),
     ],

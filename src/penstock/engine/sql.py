@@ -17,7 +17,7 @@ from penstock.functions.definition import Argument, LambdaArgument, LambdaType, 
 from penstock.functions.duckdb import duckdb_type, text
 from penstock.functions.duckdb import quoted as identifier
 from penstock.plan import expressions as ex
-from penstock.sql.types import NULL, Decimal, Map, Primitive, SqlType, Struct
+from penstock.sql.types import NULL, STRING, Decimal, Map, Primitive, SqlType, Struct
 
 
 def constant(value: object, type_: SqlType) -> str:
@@ -86,6 +86,7 @@ class Compiler:
     _volatile: bool = False
     _lambdas: list[str] = field(default_factory=list)  # the first parameter of each lambda around the present place
     _sum: bool = False  # whether the present place is an operand of arithmetic
+    _refusals: int = 0  # how many places there are so far at which a lambda fails for NULL
 
     def __call__(self, expr: ex.Expr) -> str:
         """SQL of the expression's value."""
@@ -137,6 +138,7 @@ class Compiler:
     def _refusing_null(self, sql: str, type_: SqlType) -> str:
         """Arithmetic in a lambda's body: a NULL there is an error, which makes the value of the whole call NULL, as in ksqlDB."""
         # text that is no number, and not known before a row is: DuckDB's own error() cannot stand inside TRY
+        self._refusals += 1
         error = f"'a lambda calculates with NULL ' || coalesce(CAST({self._lambdas[-1]} AS VARCHAR), '')"
         return f"coalesce({sql}, CAST({error} AS {duckdb_type(type_)}))"
 
@@ -169,7 +171,12 @@ class Compiler:
                 sql = f"({self.compile(left)} {op} {self.compile(right)})"
                 return sql if op.startswith("IS") else f"coalesce({sql}, FALSE)"
             case ex.Logical(_, op, left, right):
-                return f"({self.compile(left)} {op} {self.compile(right)})"
+                first, refusals = self.compile(left), self._refusals
+                second = self.compile(right)
+                if self._refusals == refusals:
+                    return f"({first} {op} {second})"
+                # what the left side has decided must keep the right one from failing
+                return f"CASE WHEN {first} THEN {second} ELSE FALSE END" if op == "AND" else f"CASE WHEN {first} THEN TRUE ELSE {second} END"
             case ex.Not(_, operand):
                 return f"(NOT {self.compile(operand)})"
             case ex.Between(_, operand, low, high):
@@ -201,13 +208,26 @@ class Compiler:
             case ex.MakeArray(type_, items):
                 return f"CAST([{', '.join(map(self.compile, items))}] AS {duckdb_type(type_)})"
             case ex.MakeMap(type_, entries):
-                keys, values = (", ".join(self.compile(entry[side]) for entry in entries) for side in (0, 1))
-                return f"CAST(MAP([{keys}], [{values}]) AS {duckdb_type(type_)})"
+                assert isinstance(type_, Map)
+                return f"CAST({self._map(type_, entries)} AS {duckdb_type(type_)})"
             case ex.MakeStruct(type_, values):
                 assert isinstance(type_, Struct)
+                if not type_.fields:
+                    return "struct_pack()"  # DuckDB has such values, but its SQL no name for their type
                 parts = (f"{identifier(f.name)} := {self.compile(v)}" for f, v in zip(type_.fields, values, strict=True))
                 return f"CAST(struct_pack({', '.join(parts)}) AS {duckdb_type(type_)})"
         raise AssertionError(f"no SQL for {expr}")
+
+    def _map(self, type_: Map, entries: tuple[tuple[ex.Expr, ex.Expr], ...]) -> str:
+        """A map of entries, of which a later one replaces an earlier one of its key. A NULL key is the text null, as in ksqlDB's JSON."""
+        keys = [self.compile(key) for key, _ in entries]
+        if type_.key == STRING:
+            keys = [f"coalesce({sql}, 'null')" for sql in keys]
+        values = [self.compile(value) for _, value in entries]
+        literals = {k.value for k, _ in entries if isinstance(k, ex.Literal)}
+        if len(literals) == len(entries):
+            return f"MAP([{', '.join(keys)}], [{', '.join(values)}])"
+        return f"map_concat({', '.join(f'MAP([{k}], [{v}])' for k, v in zip(keys, values, strict=True))})"
 
     def call(self, resolved: Resolved, arguments: tuple[ex.Expr, ...]) -> str:
         """SQL of a call, with what it needs noted."""

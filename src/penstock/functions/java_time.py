@@ -95,9 +95,9 @@ class Pattern:
         shapes = [element.strftime for element in self.elements]
         return None if None in shapes or "(?:" in self.expression.pattern else "".join(map(str, shapes))
 
-    def fields(self, text: str) -> dict[str, Any]:
-        """What a text says, by field. Raises ValueError where it does not follow the pattern."""
-        found = self.expression.fullmatch(text)
+    def fields(self, text: str, *, open_end: bool = False) -> dict[str, Any]:
+        """What a text says, by field. Raises ValueError where it, or with `open_end` its beginning, does not follow the pattern."""
+        found = self.expression.match(text) if open_end else self.expression.fullmatch(text)
         if found is None:
             raise ValueError(f"text {text!r} does not follow the format {self.text!r}")
         return {e.field: e.read(shown) for e, shown in zip(self.elements, found.groups(), strict=True) if e.field and shown is not None}
@@ -112,9 +112,9 @@ class Pattern:
             local += timedelta(days=1)
         return local.replace(tzinfo=fields.get("zone", default_zone)).astimezone(UTC).replace(tzinfo=None)
 
-    def parse_date(self, text: str) -> date:
-        """The date that a text says. Raises ValueError where the pattern has a time."""
-        fields = self.fields(text)
+    def parse_date(self, text: str, *, open_end: bool = False) -> date:
+        """The date that a text, or with `open_end` its beginning, says. Raises ValueError where the pattern has a time."""
+        fields = self.fields(text, open_end=open_end)
         if fields.keys() & {"hour", "clock", "minute", "second", "fraction", "half"}:
             raise ValueError(f"the format {self.text!r} of a date has a time")
         return _date_of(fields)

@@ -295,14 +295,15 @@ def stringtotimestamp(text: str, format_: str, zone_name: str = "UTC") -> int:
 
 @python_scalar("PARSE_DATE(text STRING, format STRING) -> DATE")
 def parse_date(text: str, format_: str) -> date:
-    """The date that a text says.
+    """The date that a text says at its beginning. What follows is passed over.
 
     text: the date as text
     format: how it is written, such as yyyy-MM-dd
 
     UNIX_DATE(PARSE_DATE('11/05/2018', 'dd/MM/yyyy')) -> 17662
+    UNIX_DATE(PARSE_DATE('2018-05-11T10:00', 'yyyy-MM-dd')) -> 17662
     """
-    return pattern(format_).parse_date(text)
+    return pattern(format_).parse_date(text, open_end=True)
 
 
 @python_scalar("STRINGTODATE(text STRING, format STRING) -> INTEGER")
