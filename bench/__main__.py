@@ -1,6 +1,7 @@
 """Measure the queries beside DuckDB, each in a process of its own, one thread each: `python -m bench [--events N] [--only Q1,Q2]`.
 
-What a query needs is imported before its time is taken (load_ms in the results), as DuckDB is. For each query the events go into topics first. Then Penstock runs the streaming query from the log to committed output in a folder on disk,
+What a query needs is imported before its time is taken (load_ms in the results), as DuckDB is. For each query the events go
+into topics first. Then Penstock runs the streaming query from the log to committed output in a folder on disk,
 and DuckDB a batch query over the same events from memory; the answers must be equal. Writes bench/results.json.
 """
 

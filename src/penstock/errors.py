@@ -57,6 +57,10 @@ class TopicError(Error):
     """A topic does not exist, exists already, or is used wrongly."""
 
 
+class RecordError(TopicError):
+    """A topic does not take a record: it is too large."""
+
+
 class StorageError(Error):
     """The folder cannot be opened, is in use by another writer, or failed to write durably."""
 

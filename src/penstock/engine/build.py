@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
+from penstock import settings
 from penstock.engine.operators.aggregate import Aggregate
 from penstock.engine.operators.contract import Operator
 from penstock.engine.operators.session import SessionAggregate
@@ -38,12 +39,17 @@ class Builder:
     sources: list[Source] = field(default_factory=list)
     _numbers: count[int] = field(default_factory=count)
 
+    @property
+    def strict_time(self) -> bool:
+        """Whether a record without a good timestamp stops the query."""
+        return bool(settings.value(self.properties, "ksql.timestamp.throw.on.invalid"))
+
     def build(self, step: steps.Step, *, old: bool = False) -> Operator:
         """The operator of a step. `old`: whoever reads it needs a table's row before each change, too."""
         name = f"{next(self._numbers)}-{type(step).__name__.lower()}"
         match step:
             case steps.Source():
-                source = Source(step, name, self.schemas, old=old)
+                source = Source(step, name, self.schemas, old=old, strict_time=self.strict_time)
                 self.sources.append(source)
                 return source
             case steps.Filter() | steps.Rekey():
@@ -62,7 +68,7 @@ class Builder:
                 return TableTableJoin(step, self.build(step.left), self.build(step.right), name, old=old)
             case steps.Sink():
                 materialise = step.kind == "TABLE" and backing(step) is None
-                return Sink(step, self.build(step.input), self.schemas, materialise=materialise)
+                return Sink(step, self.build(step.input), self.schemas, materialise=materialise, strict_time=self.strict_time)
         raise Error(f"Queries with a {type(step).__name__} are not supported yet.")
 
     @staticmethod

@@ -6,6 +6,7 @@ in TRY so that the bad row alone becomes NULL, and says which rows those were an
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,6 +21,10 @@ from penstock.functions.duckdb import register
 
 REASONS_MAX = 20
 """How many rows of one expression and batch are asked for their own reason; the others share the first one's."""
+
+
+NO_VALUE = re.compile(r"Could not convert string ['\"](.* is no [A-Z]+(?:\(\d+, ?\d+\))?)['\"] to ", re.DOTALL)
+"""How DuckDB words the casts of `functions.casts` that say themselves what is wrong."""
 
 
 class EvaluationError(Exception):
@@ -120,7 +125,11 @@ def reason_of(error: duckdb.Error) -> str:
     for marker in ("Python exception occurred while executing the UDF: ", "Error: "):
         if marker in message:
             message = message.split(marker, 1)[1]
-    return message
+    if message.startswith("Division by zero"):
+        return "division by zero"
+    if found := NO_VALUE.match(message):
+        return found[1]
+    return message.partition(" when casting from source column")[0]
 
 
 def one_chunk(column: pa.ChunkedArray | pa.Array) -> Any:

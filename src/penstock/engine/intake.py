@@ -45,7 +45,7 @@ class Intake:
         """Give each source its next records; return where they came from and the positions behind them, or None where there is nothing new.
 
         Of several topics or partitions, only those records are taken before which nothing can still turn up: all have smaller
-        sequence numbers than whatever was left unread.
+        sequence numbers than whatever was left unread. A limit of 1 means the very next record.
         """
         waiting = [place for place, offset in self.positions.items() if snapshot.end_offset(*place) > offset]
         each = max(limit // max(len(waiting), 1), 1)
@@ -56,7 +56,10 @@ class Intake:
                 source.records = None
             return None
         horizon: int | None = None
-        if len(self.positions) > 1:
+        if limit == 1:
+            place = min(read, key=lambda place: read[place]["sequence"][0].as_py())
+            read = {place: read[place].slice(0, 1)}
+        elif len(self.positions) > 1:
             for place, batch in read.items():
                 if batch["offset"][-1].as_py() + 1 < snapshot.end_offset(*place):
                     last = batch["sequence"][-1].as_py()

@@ -22,6 +22,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -93,11 +94,17 @@ class Origin:
     parts: list[tuple[int, str, int, pa.Array, pa.Array]] = field(default_factory=list)  # (source number, topic, partition, places, offsets)
     headed: list[tuple[pa.Array, pa.Array]] = field(default_factory=list)  # (places, headers) of the parts that have any headers
 
+    @property
+    def count(self) -> int:
+        """The number of records, those twice that two sources read."""
+        return sum(len(offsets) for *_, offsets in self.parts)
+
     def of(self, place: int) -> tuple[str, int, int]:
         """The topic, partition and offset of a place; an empty name and -1 where it is none of this batch."""
         for _, topic, partition, places, offsets in self.parts:
-            at = places.index(place)
-            if (number := at.as_py()) >= 0:
+            rising = places.to_numpy()  # a view; a batch may have a fault for each of its records
+            number = int(np.searchsorted(rising, place))
+            if number < len(rising) and rising[number] == place:
                 return topic, partition, offsets[number].as_py()
         return "", -1, -1
 

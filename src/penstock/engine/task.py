@@ -19,8 +19,8 @@ from penstock.engine.build import Built
 from penstock.engine.evaluate import EvaluationError, Evaluator
 from penstock.engine.intake import BATCH_RECORDS_MAX, Intake
 from penstock.engine.operators.sink import RECORD_HEADERS
-from penstock.engine.stage import Cycle, Fault, Stage
-from penstock.errors import DataError
+from penstock.engine.stage import Cycle, Fault, Origin, Stage
+from penstock.errors import DataError, RecordError
 from penstock.log.protocol import Append
 
 if TYPE_CHECKING:
@@ -61,20 +61,39 @@ class Task:
         self.deliver = deliver
         self.finished = False
         self.batch_records = options.batch_records
-        self.faults: list[Fault] = []
         self.evaluator = Evaluator()
         self.careful: Evaluator | None = None
         self.intake = Intake(built.sources, log, query, latest=options.latest)
+        self.limit = BATCH_RECORDS_LARGEST
 
     def step(self) -> bool:
         """Process what is waiting, at most a batch. Whether there was anything."""
         if self.finished:
             return False
         with self.log.snapshot() as snapshot:
-            taken = self.intake.take(snapshot, self.batch_records)
+            taken = self.intake.take(snapshot, min(self.limit, self.batch_records))
         if taken is None:
             return False
         origin, positions = taken
+        try:
+            self.process(origin, positions)
+        except (EvaluationError, RecordError) as error:
+            # no expression is to blame: a sum leaves its type, a result is too large for its topic. The record is found by halving the batch
+            if origin.count > 1 and self.limit > 1:
+                self.limit = max(min(origin.count, self.limit) // 2, 1)
+                return True
+            if isinstance(error, EvaluationError):
+                topic, partition, offset = origin.of(0)
+                raise DataError(
+                    f"The query {self.query} cannot go on: {error} (topic {topic}, partition {partition}, offset {offset})."
+                ) from error
+            self.skip(origin, positions, error)
+        self.intake.positions.update(positions)
+        self.limit = min(self.limit * 2, BATCH_RECORDS_LARGEST)
+        return True
+
+    def process(self, origin: Origin, positions: dict[tuple[str, int], int]) -> None:
+        """One cycle over the records that the sources were given: fast, or where a row fails carefully."""
         for careful in (False, True):
             try:
                 if careful and self.careful is None:
@@ -88,13 +107,19 @@ class Task:
                         self.finished = not self.deliver(cycle, stage)
                     else:
                         self.commit(cycle, positions)
-                break
-            except EvaluationError as error:
+                self._adapt(cycle, sum(len(source.records) for source in self.built.sources if source.records is not None))
+                return
+            except EvaluationError:
                 if careful:
-                    raise DataError(f"The query {self.query} cannot go on: {error}") from error
-        self._adapt(cycle, sum(len(source.records) for source in self.built.sources if source.records is not None))
-        self.intake.positions.update(positions)
-        return True
+                    raise
+
+    def skip(self, origin: Origin, positions: dict[tuple[str, int], int], error: RecordError) -> None:
+        """Pass over the one record of a batch, since its topic does not take what it leads to, and report it."""
+        if self.deliver is not None:
+            return
+        with self.log.begin() as transaction:
+            transaction.append(processing_log(self.query, [Fault("SERIALIZATION", str(error), *origin.of(0))]))
+            transaction.commit_offsets(self.query, positions)
 
     def _adapt(self, cycle: Cycle, records: int) -> None:
         """Take larger batches while a full one touches a key's state for every other record: each key is then read and written less often, and the

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.errors import TopicError
+from penstock.errors import RecordError, TopicError
 from penstock.log.protocol import RECORD_FIELDS, TopicInfo
 
 HEADERS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
@@ -64,13 +64,13 @@ def numbered(batch: pa.RecordBatch, offsets: np.ndarray[Any, Any], sequences: np
 
 
 def check_records(info: TopicInfo, batch: pa.RecordBatch) -> None:
-    """Raise TopicError where the topic does not take these records (columns of RECORDS)."""
+    """Raise RecordError where the topic does not take these records (columns of RECORDS)."""
     config = info.config
     if batch.get_total_buffer_size() > config.max_message_bytes:  # quick for most; a slice's buffers may be larger than it is
         sizes = pc.add(pc.fill_null(pc.binary_length(batch.column(1)), 0), pc.fill_null(pc.binary_length(batch.column(2)), 0))
         largest = pc.max(sizes).as_py() or 0
         if largest > config.max_message_bytes:
-            raise TopicError(
+            raise RecordError(
                 f"A record of {largest} bytes is larger than topic {info.name} takes ({config.max_message_bytes}).",
                 mend="Raise its max.message.bytes, or make the record smaller.",
             )

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from penstock import formats, functions
 from penstock.engine.evaluate import one_chunk
 from penstock.engine.operators.contract import Operator
-from penstock.engine.operators.source import as_columns, options
+from penstock.engine.operators.source import as_columns, bad_time, options
 from penstock.engine.stage import Cycle, Stage
 from penstock.formats.contract import Encoder
 from penstock.functions.duckdb import text
@@ -33,6 +33,7 @@ class Sink:
     input: Operator
     schemas: SchemaRegistry
     materialise: bool = False
+    strict_time: bool = False
     key_encoder: Encoder = field(init=False)
     value_encoder: Encoder = field(init=False)
 
@@ -103,7 +104,7 @@ class Sink:
         usable = pc.or_(good, pc.invert(one_chunk(stamped["_present"])))
         for row in np.flatnonzero(~usable.to_numpy(zero_copy_only=False)).tolist():
             value = table[column][row].as_py()
-            cycle.fault("SERIALIZATION", f"{spec.column}: {value!r} is not a timestamp", table["_g"][row].as_py())
+            bad_time(cycle, "SERIALIZATION", spec.column, value, table["_g"][row].as_py(), stop=self.strict_time)
         name = cycle.bind(stamped.filter(usable))
         return f"SELECT * REPLACE (CASE WHEN _present THEN _stamp ELSE _t END AS _t) FROM {name}"
 

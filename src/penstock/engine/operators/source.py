@@ -15,6 +15,7 @@ from penstock.engine.evaluate import one_chunk
 from penstock.engine.rows import RowCodec, pack_keys
 from penstock.engine.stage import Cycle, Stage
 from penstock.engine.state import Rows, bounded
+from penstock.errors import DataError
 from penstock.formats.contract import Column, Decoded, Decoder, SerdeOptions
 from penstock.functions.duckdb import text
 from penstock.plan import steps
@@ -71,6 +72,8 @@ class Source:
     schemas: SchemaRegistry
     old: bool = False
     records: Records | None = None
+    strict_time: bool = False
+    """A row without a good time stops the query (ksql.timestamp.throw.on.invalid)."""
     key_decoder: Decoder = field(init=False)
     value_decoder: Decoder = field(init=False)
 
@@ -168,7 +171,7 @@ class Source:
         times = pc.if_else(pa.array(present), times, one_chunk(table["_t"]))
         for row in np.flatnonzero(~good & present).tolist():
             value = one_chunk(table["_stamp"])[row].as_py()
-            cycle.fault("DESERIALIZATION", f"{spec.column}: {value!r} is not a timestamp", table["_g"][row].as_py())
+            bad_time(cycle, "DESERIALIZATION", spec.column, value, table["_g"][row].as_py(), stop=self.strict_time)
         table = table.set_column(table.column_names.index("_t"), "_t", times)
         if "ROWTIME" in self.step.pseudo:
             at = [c.name.removeprefix(self.step.prefix) for c in self.step.schema.columns].index("ROWTIME")
@@ -230,6 +233,18 @@ class Source:
 
 
 EMPTY = Records(*(pa.array([], t) for t in (pa.int64(), pa.int32(), pa.int64(), pa.int64(), pa.binary(), pa.binary(), HEADERS)))
+
+
+def bad_time(cycle: Cycle, kind: str, column: str, value: object, place: int, *, stop: bool) -> None:
+    """Report a timestamp column that gives no time; with `stop` (ksql.timestamp.throw.on.invalid) raise DataError, which stops the query."""
+    reason = f"{column}: {value!r} is not a timestamp"
+    if stop:
+        topic, partition, offset = cycle.origin.of(place)
+        raise DataError(
+            f"Topic {topic}, partition {partition}, offset {offset}: {reason}.",
+            mend="Without 'ksql.timestamp.throw.on.invalid' such a record is logged and passed over.",
+        )
+    cycle.fault(kind, reason, place)
 
 
 def empty_windows(rows: int) -> tuple[pa.Array, pa.Array]:

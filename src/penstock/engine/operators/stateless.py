@@ -7,8 +7,15 @@ from dataclasses import dataclass, replace
 from penstock.engine.operators.contract import Operator
 from penstock.engine.sql import Compiler
 from penstock.engine.stage import Cycle, Stage
+from penstock.plan import expressions as ex
 from penstock.plan import steps
+from penstock.plan.text import expression_text
 from penstock.plan.walk import columns_in
+
+
+def label(name: str, expr: ex.Expr) -> str:
+    """What a report calls an expression: its column, or where the planner made that up the expression itself."""
+    return expression_text(expr) if name.startswith("KSQL_") else name
 
 
 @dataclass
@@ -48,7 +55,7 @@ class Select:
         """The rows with the new columns."""
         stage = self.input.run(cycle)
         exprs = self.step.key + self.step.value
-        names = [column.name for column in self.step.schema.columns]
+        names = [label(column.name, expr) for column, expr in zip(self.step.schema.columns, exprs, strict=True)]
         compiler = Compiler(stage.columns)
         sqls = [compiler(expr) for expr in exprs]
         if not stage.old:
@@ -107,7 +114,8 @@ class Rekey:
             # as in ksqlDB: of a record without a value, all that is known are its key columns
             known = {column.name for column in stage.schema.key}
             keys = [sql if columns_in(e) <= known else f"CASE WHEN _present THEN {sql} END" for e, sql in zip(self.step.key, keys, strict=True)]
-        stage, keys = cycle.compute(stage, compiler, keys, [column.name for column in self.step.schema.key])
+        names = [label(column.name, expr) for column, expr in zip(self.step.schema.key, self.step.key, strict=True)]
+        stage, keys = cycle.compute(stage, compiler, keys, names)
         kept = stage.columns
         values = [kept[column.name] for column in self.step.schema.value]
         tail = "WHERE _present"
