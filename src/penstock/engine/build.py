@@ -9,6 +9,7 @@ from itertools import count
 from penstock import settings
 from penstock.engine.operators.aggregate import Aggregate
 from penstock.engine.operators.contract import Operator
+from penstock.engine.operators.foreign_key_join import ForeignKeyJoin
 from penstock.engine.operators.session import SessionAggregate
 from penstock.engine.operators.sink import Sink
 from penstock.engine.operators.source import Source
@@ -66,6 +67,8 @@ class Builder:
                 return StreamStreamJoin(step, self.build(step.left), self.build(step.right), name)
             case steps.TableTableJoin():
                 return TableTableJoin(step, self.build(step.left), self.build(step.right), name, old=old)
+            case steps.ForeignKeyJoin():
+                return ForeignKeyJoin(step, self.build(step.left), self.build(step.right), name, old=old)
             case steps.Sink():
                 materialise = step.kind == "TABLE" and backing(step) is None
                 return Sink(step, self.build(step.input), self.schemas, materialise=materialise, strict_time=self.strict_time)

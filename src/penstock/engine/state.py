@@ -20,9 +20,15 @@ if TYPE_CHECKING:
 KEY_BYTES_MAX = 400
 
 
-def bounded(key: bytes) -> bytes:
-    """The key itself, or where it is too long for the store its first half and a 32-byte hash of the whole."""
-    return key if len(key) <= KEY_BYTES_MAX else key[: KEY_BYTES_MAX // 2] + blake2b(key, digest_size=32).digest()
+def bounded(key: bytes, limit: int = KEY_BYTES_MAX) -> bytes:
+    """The key itself, or where it is longer than `limit` bytes its first half and a 32-byte hash of the whole."""
+    return key if len(key) <= limit else key[: limit // 2] + blake2b(key, digest_size=32).digest()
+
+
+def beyond(prefix: bytes) -> bytes:
+    """The first key beyond all that begin with `prefix`, which must not be all 0xFF."""
+    cut = prefix.rstrip(b"\xff")
+    return cut[:-1] + bytes([cut[-1] + 1])
 
 
 def all_bounded(keys: list[bytes]) -> list[bytes]:

@@ -179,6 +179,11 @@ def numbered(keys: Sequence[Sequence[bytes]]) -> list[Numbers64]:
     return np.split(numbers, np.cumsum([len(part) for part in keys])[:-1])
 
 
+def marked(key: bytes) -> bytes:
+    """A key behind its length, so that none is the beginning of another."""
+    return len(key).to_bytes(2, "big") + key
+
+
 def big_endians(numbers: Numbers64) -> list[bytes]:
     """Signed numbers as 8 bytes each that sort as the numbers do."""
     raw = (numbers.astype(np.uint64) ^ np.uint64(1 << 63)).astype(">u8").tobytes()

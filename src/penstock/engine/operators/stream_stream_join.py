@@ -20,7 +20,7 @@ import pyarrow as pa
 from penstock.engine.evaluate import one_chunk
 from penstock.engine.operators.changes import nothing
 from penstock.engine.operators.contract import Operator
-from penstock.engine.operators.sides import LONGEST_AGO, NEVER, Numbers64, Picks, Rows, Side, big_endians, joined, latest, numbered
+from penstock.engine.operators.sides import LONGEST_AGO, NEVER, Numbers64, Picks, Rows, Side, big_endians, joined, latest, marked, numbered
 from penstock.engine.operators.turns import Clock, Output, tick
 from penstock.engine.stage import Cycle, Stage
 from penstock.engine.state import Numbers, big_endian
@@ -267,11 +267,6 @@ class StreamStreamJoin:
         }  # fmt: skip
         sql = f"SELECT * FROM {cycle.bind(pa.table(table))}"
         return Stage(sql, self.step.schema, windowed=self.sides[0].windowed)
-
-
-def marked(key: bytes) -> bytes:
-    """A key behind its length, so that none is the beginning of another."""
-    return len(key).to_bytes(2, "big") + key
 
 
 def plain(stored: bytes) -> bytes:
