@@ -6,9 +6,9 @@ import random
 from typing import Any
 
 import pytest
+from tests.engine.splits import Input, outcome, random_sizes
 
 from penstock.testing import Driver
-from tests.engine.splits import Input, outcome, random_sizes
 
 SOURCES = [
     "CREATE TABLE L (K BIGINT PRIMARY KEY, A BIGINT, F BIGINT) WITH (KAFKA_TOPIC='l', VALUE_FORMAT='JSON', PARTITIONS=1);",

@@ -104,7 +104,7 @@ def test_a_grouped_join_undoes_the_rows_that_change() -> None:
     groups: dict[int, list[int]] = {}
     for key in live["l"].keys() & live["r"].keys():
         groups.setdefault(live["l"][key] % 4, []).append(live["r"][key])
-    for sizes in ([1], [len(inputs)], random_sizes(random_, len(inputs))):
+    for sizes in ([3], [len(inputs)]):
         for batching in (True, False):
             rows = outcome(statements, inputs, "o", sizes, batching=batching, pull=PULL).rows
             assert [r for r in rows if r[1]] == sorted(([g, len(b), sum(b)] for g, b in groups.items()), key=repr)

@@ -20,7 +20,7 @@ from penstock.engine.evaluate import EvaluationError, Evaluator
 from penstock.engine.intake import gather
 from penstock.engine.operators.aggregate import Grouping, prefix_start, window_prefix
 from penstock.engine.operators.contract import Operator
-from penstock.engine.operators.sink import stored_key
+from penstock.engine.operators.sink import unkept
 from penstock.engine.operators.source import HEADERS, Records, Source, as_columns, options
 from penstock.engine.pull_order import in_order
 from penstock.engine.rows import pack_keys
@@ -198,16 +198,16 @@ class Pull:
             encode = formats.encoder(
                 sink.key_format.name, as_columns(sink.schema.key), options(sink.key_format, sink.topic, is_key=True), self.schemas
             )
-            keys = [stored_key(k) for k in encode(arrays, pa.array([True] * len(self.plan.lookup))).data.to_pylist()]
-            items = [(k, v) for k, v in zip(keys, store.get_many(keys), strict=True) if v is not None]
+            wanted = [bounded(k) for k in encode(arrays, pa.array([True] * len(self.plan.lookup))).data.to_pylist()]
+            items = [(k, v) for k, v in zip(wanted, store.get_many(wanted), strict=True) if v is not None]
         else:
             items = list(store.scan())
         reader = reading(sink)
         count = len(items)
+        keys, values, times = zip(*(unkept(k, v) for k, v in items), strict=True) if items else ((), (), ())
         records = Records(
             pa.array(range(count), pa.int64()), pa.array([0] * count, pa.int32()), pa.array(range(count), pa.int64()),
-            pa.array([int.from_bytes(v[:8], "big", signed=True) for _, v in items], pa.int64()),
-            pa.array([k for k, _ in items], pa.binary()), pa.array([v[8:] for _, v in items], pa.binary()), pa.nulls(count, HEADERS),
+            pa.array(times, pa.int64()), pa.array(keys, pa.binary()), pa.array(values, pa.binary()), pa.nulls(count, HEADERS),
         )  # fmt: skip
         operator = Source(reader, "", self.schemas, records=records)
         return as_rows(operator.run(cycle))

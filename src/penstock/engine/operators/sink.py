@@ -14,6 +14,7 @@ from penstock.engine.evaluate import one_chunk
 from penstock.engine.operators.contract import Operator
 from penstock.engine.operators.source import as_columns, bad_time, options
 from penstock.engine.stage import Cycle, Stage
+from penstock.engine.state import KEY_BYTES_MAX, bounded
 from penstock.formats.contract import Encoder
 from penstock.functions.duckdb import text
 from penstock.log.partition import partitions_for
@@ -131,20 +132,26 @@ class Sink:
 
 
 def keep_last(cycle: Cycle, name: str, keys: pa.Array, values: pa.Array, times: pa.Array) -> None:
-    """Store each key's last record: its time in 8 bytes, then its value; forget the deleted."""
+    """Store each key's last record, forget the deleted."""
     store = cycle.state(name)
     last: dict[bytes, tuple[bytes | None, int]] = dict(
         zip(keys.to_pylist(), zip(values.to_pylist(), times.to_pylist(), strict=True), strict=True)
     )
-    store.put_many(sorted((stored_key(k), t.to_bytes(8, "big", signed=True) + v) for k, (v, t) in last.items() if v is not None))
-    store.delete_many([stored_key(k) for k, (v, _) in last.items() if v is None])
+    store.put_many(sorted((bounded(k), kept(k, v, t)) for k, (v, t) in last.items() if v is not None))
+    store.delete_many([bounded(k) for k, (v, _) in last.items() if v is None])
 
 
-def stored_key(key: bytes) -> bytes:
-    """The state key of a record key."""
-    from penstock.engine.state import bounded
+def kept(key: bytes, value: bytes, time: int) -> bytes:
+    """A record as it is stored under its key: its time in 8 bytes, the key's length in 4 and the key where it is too long to be the store's own
+    (else 0 and nothing), then its value."""
+    longer = key if len(key) > KEY_BYTES_MAX else b""
+    return time.to_bytes(8, "big", signed=True) + len(longer).to_bytes(4, "big") + longer + value
 
-    return bounded(key)
+
+def unkept(state_key: bytes, stored: bytes) -> tuple[bytes, bytes, int]:
+    """A stored record's key, value and time."""
+    behind = 12 + int.from_bytes(stored[8:12], "big")
+    return stored[12:behind] or state_key, stored[behind:], int.from_bytes(stored[:8], "big", signed=True)
 
 
 def with_window(keys: pa.Array, window: steps.WindowedKey, starts: pa.Array, ends: pa.Array) -> pa.Array:
