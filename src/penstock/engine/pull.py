@@ -193,7 +193,9 @@ class Pull:
         """The last records that a table's query keeps."""
         sink = query.plan
         store = snapshot.state(f"{query.id}/table/{sink.target}")
-        if self.plan.lookup is not None and sink.window is None and sink.schema.key:
+        if self.plan.lookup == ():
+            items: list[tuple[bytes, bytes]] = []
+        elif self.plan.lookup is not None and sink.window is None and sink.schema.key:
             arrays = [pa.array(c, arrow_type(t.type)) for c, t in zip(zip(*self.plan.lookup, strict=True), sink.schema.key, strict=True)]
             encode = formats.encoder(
                 sink.key_format.name, as_columns(sink.schema.key), options(sink.key_format, sink.topic, is_key=True), self.schemas
@@ -243,7 +245,8 @@ def as_changes(stage: Stage) -> Stage:
     """A table's rows as the changes that made them, before whatever a stream brings."""
     keys = len(stage.schema.key)
     fields = [f"c{keys + i} {duckdb_type(c.type)}" for i, c in enumerate(stage.schema.value)] or ["c_ BOOLEAN"]
-    earlier = f"SELECT * REPLACE (_o - {1 << 40} AS _o), CAST(NULL AS STRUCT({', '.join(fields)})) AS _old FROM ({stage.sql})"
+    before = f"_o - {1 << 40}"
+    earlier = f"SELECT * REPLACE ({before} AS _o, {before} AS _g), CAST(NULL AS STRUCT({', '.join(fields)})) AS _old FROM ({stage.sql})"
     return replace(stage, sql=earlier, is_table=True, old=True)
 
 
@@ -256,6 +259,8 @@ def open_scratch() -> Log:
 
 def packed(lookup: Sequence[tuple[Value, ...]], types: Sequence[SqlType]) -> list[bytes]:
     """State keys of the keys that a query asks for."""
+    if not lookup:
+        return []
     columns = [pa.array(values, arrow_type(t)) for values, t in zip(zip(*lookup, strict=True), types, strict=True)]
     return pack_keys(columns, types)
 
