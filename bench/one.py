@@ -29,21 +29,19 @@ def fill(db: Database, topics: dict[str, pa.RecordBatch]) -> None:
             db.log.append(Append(topic, 0, batch.slice(start, CHUNK)))
 
 
-def load() -> float:
-    """Import what a query needs when it first runs, as DuckDB is imported before its turn; return how many seconds that takes."""
+def warm_up() -> float:
+    """Load what a first query loads, as DuckDB is loaded when its turn comes: start-up is no part of throughput. Returns the seconds it takes."""
     began = time.perf_counter()
-    import polars  # noqa: F401
-
-    import penstock.engine.runtime
-    import penstock.formats.avro_columns
-    import penstock.statements.queries  # noqa: F401
-
+    with penstock.connect(":memory:", properties={"auto.offset.reset": "earliest"}) as db:
+        db.execute("CREATE STREAM s (k STRING KEY, v DOUBLE) WITH (kafka_topic='s', value_format='JSON');")
+        db.execute("CREATE TABLE t WITH (value_format='AVRO') AS SELECT k, COUNT(*) AS n FROM s GROUP BY k EMIT CHANGES;")
+        db.insert("s", [{"k": str(number), "v": 1.0} for number in range(100)])
+        db.wait_idle(10)
     return time.perf_counter() - began
 
 
 def stream(bench: Bench, topics: dict[str, pa.RecordBatch], folder: Path, events: int) -> tuple[float, pa.Table]:
     """Seconds from the statements to the last commit, and the output topic's records."""
-    warm_up()
     with penstock.connect(folder, properties={"auto.offset.reset": "earliest"}) as db:
         fill(db, topics)
         db.execute(bench.sources)
@@ -57,15 +55,6 @@ def stream(bench: Bench, topics: dict[str, pa.RecordBatch], folder: Path, events
         if failed:
             sys.exit(failed[0])
         return seconds, output(db, bench)
-
-
-def warm_up() -> None:
-    """Load what a first query loads, as DuckDB is loaded when its turn comes: start-up is no part of throughput."""
-    with penstock.connect(":memory:") as db:
-        db.execute("CREATE STREAM s (k STRING KEY, v DOUBLE) WITH (kafka_topic='s', value_format='JSON');")
-        db.execute("CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s GROUP BY k EMIT CHANGES;")
-        db.insert("s", [{"k": "a", "v": 1.0}] * 100)
-        db.wait_idle(10)
 
 
 def output(db: Database, bench: Bench) -> pa.Table:
@@ -109,7 +98,7 @@ def main() -> None:
     name, events = sys.argv[1], int(sys.argv[2])
     bench = BENCHES[name]
     topics = bench.topics(events)
-    loading = load()
+    loading = warm_up()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     with tempfile.TemporaryDirectory(dir=Path(__file__).parent) as folder:
         seconds, produced = stream(bench, topics, Path(folder), events)

@@ -18,14 +18,14 @@ Operators that keep no state only add to the SQL, so that DuckDB runs a chain of
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from penstock.engine.cycle_state import CycleState, Home
 from penstock.engine.evaluate import Evaluator, one_chunk
 from penstock.engine.sql import Compiler
 from penstock.functions.definition import PythonFunction
@@ -116,16 +116,10 @@ class Origin:
         return pa.concat_arrays([headers for _, headers in self.headed]).take(index)
 
 
-class Writable(Protocol):
-    """Where a cycle keeps its state: a log, or what opens one when asked."""
-
-    def begin(self) -> AbstractContextManager[Transaction]: ...
-
-
 class Cycle:
     """One step of a query: a batch of records in, and what is to be committed out. All that it does becomes durable together."""
 
-    def __init__(self, query: str, log: Writable, evaluator: Evaluator, *, careful: bool, every_change: bool) -> None:
+    def __init__(self, query: str, home: Home, evaluator: Evaluator, *, careful: bool, every_change: bool) -> None:
         self.query = query
         self.careful = careful
         self.every_change = every_change
@@ -134,10 +128,8 @@ class Cycle:
         self.faults: list[Fault] = []
         self.keys_touched = 0
         """How many keys' states the cycle looked up: where they are nearly as many as the records, a larger batch spares work."""
-        self._log = log
+        self._state = CycleState(home)
         self._evaluator = evaluator
-        self._exit = ExitStack()
-        self._transaction: Transaction | None = None
 
     # ------------------------------------------------------------------------------------------ evaluation
 
@@ -198,13 +190,11 @@ class Cycle:
     @property
     def transaction(self) -> Transaction:
         """The write transaction, begun when first asked for."""
-        if self._transaction is None:
-            self._transaction = self._exit.enter_context(self._log.begin())
-        return self._transaction
+        return self._state.transaction
 
     def state(self, name: str) -> StateStore:
-        """A state store of this query, in the cycle's transaction."""
-        return self.transaction.state(f"{self.query}/{name}")
+        """A state store of this query. The cycle's first write begins its transaction."""
+        return self._state.store(f"{self.query}/{name}")
 
     def fault(self, kind: str, reason: str, place: int | None = None) -> None:
         """Report what could not be processed; `place` (a row's `_g`) says which record it came from."""
@@ -212,11 +202,11 @@ class Cycle:
         self.faults.append(Fault(kind, reason, topic, partition, offset))
 
     def __enter__(self) -> Cycle:
-        self._exit.__enter__()
+        self._state.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> bool | None:
         try:
-            return self._exit.__exit__(*exc)  # type: ignore[arg-type]
+            return self._state.__exit__(*exc)
         finally:
             self._evaluator.release()

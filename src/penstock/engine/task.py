@@ -24,7 +24,7 @@ from penstock.errors import DataError, RecordError
 from penstock.log.protocol import Append
 
 if TYPE_CHECKING:
-    from penstock.log.protocol import Log, Transaction
+    from penstock.log.protocol import Log, Snapshot, Transaction
 
 BATCH_RECORDS_LARGEST = 1_000_000
 PROCESSING_LOG_TOPIC = "penstock-processing-log"
@@ -154,8 +154,15 @@ class Scratch:
 
     def begin(self) -> AbstractContextManager[Transaction]:
         """A write transaction of the log, which is opened now if it was not."""
+        return self._opened().begin()
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """A snapshot of it."""
+        return self._opened().snapshot()
+
+    def _opened(self) -> Log:
         self._log = self._log or self._open()
-        return self._log.begin()
+        return self._log
 
     def close(self) -> None:
         """Close the log, if it was ever opened."""
