@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from penstock import formats
 from penstock import plan as planner
@@ -22,6 +22,7 @@ from penstock.log.protocol import Append
 from penstock.result import Result
 from penstock.sql import ast
 from penstock.sql.types import arrow_type
+from penstock.statements.given import columns_given
 from penstock.statements.view import View
 
 if TYPE_CHECKING:
@@ -48,71 +49,10 @@ def insert_rows(db: Database, name: str, rows: Any, timestamp: str | None) -> in
         raise SqlError(f"There is no stream or table {name}.", mend="SHOW STREAMS and SHOW TABLES list what there is.")
     if source.read_only:
         raise SqlError(f"{source.name} is read-only.")
-    types = {c.name: arrow_type(c.type) for c in source.schema.columns} | {"ROWTIME": pa.int64()}
-    if isinstance(rows, Sequence):
-        columns, count = from_dicts(source, rows, types, timestamp)
-    else:
-        columns, count = from_table(source, rows, types, timestamp)
+    columns, count = columns_given(source, rows, timestamp)
     if count:
         append(db, source, columns, count)
     return count
-
-
-def from_dicts(
-    source: DataSource, rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataType], timestamp: str | None
-) -> tuple[dict[str, pa.Array], int]:
-    """Arrow columns of rows given as dicts, and the number of rows. Raises DataError that names the column."""
-    given = {field: column_name(source, field, types, timestamp) for row in rows for field in row}
-    columns = {}
-    for name in dict.fromkeys(given.values()):
-        fields = [field for field, column in given.items() if column == name]
-        values = [next((row[f] for f in fields if f in row), None) for row in rows]
-        columns[name] = converted(name, values, types[name])
-    return columns, len(rows)
-
-
-def from_table(source: DataSource, rows: Any, types: Mapping[str, pa.DataType], timestamp: str | None) -> tuple[dict[str, pa.Array], int]:
-    """Arrow columns of an Arrow table, a Polars or a pandas frame. Raises DataError that names the column."""
-    if isinstance(rows, pa.RecordBatch):
-        rows = pa.Table.from_batches([rows])
-    if not isinstance(rows, pa.Table):
-        rows = rows.to_arrow() if hasattr(rows, "to_arrow") else pa.Table.from_pandas(rows, preserve_index=False)
-    columns = {}
-    for field in rows.column_names:
-        name = column_name(source, field, types, timestamp)
-        column = rows[field].combine_chunks()
-        if pa.types.is_timestamp(column.type) and name == "ROWTIME":
-            column = column.cast(pa.timestamp("ms")).cast(pa.int64())
-        try:
-            columns[name] = column.cast(types[name])
-        except pa.ArrowInvalid as error:
-            raise DataError(f"{name}: {error}") from error
-    return columns, rows.num_rows
-
-
-def column_name(source: DataSource, field: str, types: Mapping[str, pa.DataType], timestamp: str | None) -> str:
-    """The column that a field means: the field's name, or that in upper case."""
-    if field == timestamp:
-        return "ROWTIME"
-    for name in (field, field.upper()):
-        if name in types:
-            return name
-    raise DataError(f"{source.name} has no column {field}.", mend=f"It has: {', '.join(types)}.")
-
-
-def converted(name: str, values: list[Any], type_: pa.DataType) -> pa.Array:
-    """Python values as a column. Raises DataError that names the column."""
-    if name == "ROWTIME":
-        values = [epoch_ms(v) if isinstance(v, datetime) else v for v in values]
-    try:
-        return pa.array([list(v.items()) if isinstance(v, dict) and pa.types.is_map(type_) else v for v in values], type_)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-        raise DataError(f"{name}: {error}") from error
-
-
-def epoch_ms(moment: datetime) -> int:
-    """A datetime's ms since the epoch; without a zone it is UTC."""
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def append(db: Database, source: DataSource, columns: dict[str, pa.Array], count: int) -> None:
@@ -144,6 +84,8 @@ def append(db: Database, source: DataSource, columns: dict[str, pa.Array], count
         raise DataError(f"Row {error.row + 1} cannot be written to {source.name}: {error.reason}")
     now = int(time.time() * 1000)
     times = of("ROWTIME", pa.int64()).fill_null(now)
+    if count and (oldest := pc.min(times).as_py()) < 0:
+        raise DataError(f"ROWTIME: {oldest} ms is before 1970, which no record's time can be.")
     batch = pa.RecordBatch.from_arrays(
         [times, encoded_keys.data, encoded_values.data, pa.nulls(count, RECORD_HEADERS)], names=["timestamp", "key", "value", "headers"]
     )
