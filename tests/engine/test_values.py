@@ -27,12 +27,28 @@ def made(select: str, value: Any = "a", *, value_format: str = "JSON", column: s
         ("MAP(V := 1, NULL := 2)", {"a": 1, "null": 2}),
         ("MAP('a' := 1, V := 2)", {"a": 2}),
         ("MAP('x' := 1, 'x' := 2)", {"x": 2}),
+        ("MAP(V := V)", {"a": "a"}),
         ("MAP('x' := V, 'y' := V)", {"x": "a", "y": "a"}),
         ("STRUCT()", {}),
     ],
 )
 def test_maps_and_structs(select: str, expected: Any) -> None:
     assert made(select) == expected
+
+
+@pytest.mark.parametrize(
+    ("select", "value", "expected"),
+    [
+        ("V + 1", 2**31 - 1, -(2**31)),
+        ("V - 2", -(2**31), 2**31 - 2),
+        ("V * V + V", 65536, 65536),
+        ("CAST(V AS BIGINT) * 5000000000 * 5000000000", 1, 6553255926290448384),
+        ("TRANSFORM(ARRAY[V], x => x + 1)", 2**31 - 1, [-(2**31)]),
+        ("V / 0", 1, None),
+    ],
+)
+def test_whole_numbers_wrap_around(select: str, value: int, expected: Any) -> None:
+    assert made(select, value, column="V INT") == expected
 
 
 @pytest.mark.parametrize("value_format", ["JSON", "AVRO", "PROTOBUF"])

@@ -12,12 +12,12 @@ from datetime import date, datetime, time
 from decimal import Decimal as PyDecimal
 
 from penstock import functions
-from penstock.functions.casts import cast_sql
+from penstock.functions.casts import cast_sql, wrapped
 from penstock.functions.definition import Argument, LambdaArgument, LambdaType, LiteralArgument, PythonFunction, Resolved
 from penstock.functions.duckdb import duckdb_type, text
 from penstock.functions.duckdb import quoted as identifier
 from penstock.plan import expressions as ex
-from penstock.sql.types import NULL, STRING, Decimal, Map, Primitive, SqlType, Struct
+from penstock.sql.types import BIGINT, INTEGER, NULL, STRING, Decimal, Map, Primitive, SqlType, Struct
 
 
 def constant(value: object, type_: SqlType) -> str:
@@ -225,7 +225,7 @@ class Compiler:
             keys = [f"coalesce({sql}, 'null')" for sql in keys]
         values = [self.compile(value) for _, value in entries]
         literals = {k.value for k, _ in entries if isinstance(k, ex.Literal)}
-        if len(literals) == len(entries):
+        if len(entries) == 1 or len(literals) == len(entries):
             return f"MAP([{', '.join(keys)}], [{', '.join(values)}])"
         return f"map_concat({', '.join(f'MAP([{k}], [{v}])' for k, v in zip(keys, values, strict=True))})"
 
@@ -255,6 +255,9 @@ class Compiler:
             return f"CAST(({left} {expr.op} {right}) AS {target})"
         if expr.op == "/" and expr.type != Primitive("DOUBLE"):
             return f"CAST(({left} // {right}) AS {target})"  # toward zero, as in Java
+        if self.guarded and expr.op in ("+", "-", "*") and expr.type in (INTEGER, BIGINT):
+            # a result beyond the type wraps around as in Java; DuckDB has found that to be an error before
+            return wrapped(f"{left}::HUGEINT {expr.op} {right}::HUGEINT", 32 if expr.type == INTEGER else 64)
         return f"({left} {expr.op} {right})"
 
     def decimal_division(self, expr: ex.Arithmetic, left: str, right: str) -> str:
