@@ -89,7 +89,8 @@ CASES = {
         STREAM, "SELECT id, 15 % (n + 6) AS x FROM s", ("a", '{"N":-6}'), "EVALUATION", "X: division by zero", comes=(("a", '{"X":null}'),)
     ),
     "overflow": Case(
-        STREAM, "SELECT id, b + 2 AS x FROM s", ("a", '{"B":9223372036854775807}'), "EVALUATION", "X: Overflow", comes=(("a", '{"X":null}'),)
+        STREAM, "SELECT id, b + 2 AS x FROM s", ("a", '{"B":9223372036854775807}'), "EVALUATION", "X: Overflow",
+        comes=(("a", '{"X":-9223372036854775807}'),),
     ),
     "WHERE": Case(STREAM, "SELECT id, n + 5 AS x FROM s WHERE CAST(t AS INT) > 1", ("a", '{"T":"x"}'), "EVALUATION", "WHERE: x is no INTEGER"),
     "WHERE of a table": Case(TABLE, "SELECT id, n + 5 AS x FROM s WHERE 14 / n > 1", ("a", '{"N":0}'), "EVALUATION", "division by zero"),

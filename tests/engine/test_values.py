@@ -59,8 +59,9 @@ def test_a_map_without_entries_comes_back_as_a_map(value_format: str) -> None:
 
 @pytest.mark.parametrize("value_format", ["JSON", "AVRO"])
 def test_a_decimal_of_more_digits_than_python_calculates_with(value_format: str) -> None:
-    number = "12345678901234567890123456789.123456789"
-    assert made("V", Decimal(number) if value_format == "AVRO" else number, value_format=value_format, column="V DECIMAL(38, 9)") == Decimal(number)
+    for number in ("12345678901234567890123456789.123456789", "99999999999999999999999999999.999999999"):
+        value = Decimal(number) if value_format == "AVRO" else number
+        assert made("V", value, value_format=value_format, column="V DECIMAL(38, 9)") == Decimal(number)
 
 
 def test_an_avro_date_beyond_the_years_that_python_has() -> None:

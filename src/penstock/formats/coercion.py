@@ -290,7 +290,7 @@ def _decimal(type_: SqlType, precision: int, scale: int) -> Coercer:
             number = decimal.Decimal(value)
         else:
             raise misfit(value, type_)
-        if not number.is_finite() or abs(number) >= limit:
+        if not number.is_finite() or number.copy_abs() >= limit:  # abs() would round to 28 digits
             raise misfit(value, type_, f"it has more than {precision - scale} digits before the point")
         fitted = number.quantize(step, context=_CONTEXT)
         if fitted != number:
