@@ -212,9 +212,13 @@ def deserialised(db: Database, topic: str, data: bytes | None, name: str, source
     from penstock import formats
     from penstock.engine.operators.source import as_columns, options
     from penstock.plan.steps import FormatSpec
+    from penstock.statements.view import View
 
     columns = columns_of(db, topic, name, source, is_key=is_key)
     spec = (source.key_format if is_key else source.value_format) if source else FormatSpec(name)
+    if spec.schema_id is not None:
+        # a pinned schema may have more fields than the source has columns
+        columns = list(View(db).columns(spec, topic, is_key) or columns)
     decoded = formats.decoder(name, as_columns(columns), options(spec, topic, is_key=is_key), db.schemas)(pa.array([data], pa.binary()))
     if decoded.errors:
         raise DataError(decoded.errors[0].reason)

@@ -38,3 +38,14 @@ def test_a_double_is_a_float_and_a_decimal_is_none() -> None:
         floats = [record.key, value["L"][0], value["M"]["a"], value["T"]["F"]]
         assert [(type(v), v) for v in floats] == [(float, 10.5), (float, 0.5), (float, 2.5), (float, 1.5)]
         assert [(type(v), v) for v in (value["N"], value["T"]["G"])] == [(Decimal, Decimal("1.25")), (Decimal, Decimal("2.5"))]
+
+
+def test_a_pinned_schema_is_read_with_all_its_fields() -> None:
+    schema = 'syntax = "proto3"; message Made { int32 c1 = 1; string c2 = 2; }'
+    with Driver() as driver:
+        driver.create_topic("OUT", value_format="PROTOBUF", value_schema=schema)
+        driver.execute("CREATE STREAM S (`id` INT KEY, `c1` INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');")
+        driver.execute("CREATE STREAM OUT WITH (VALUE_FORMAT='PROTOBUF', VALUE_SCHEMA_ID=1) AS SELECT * FROM S;")
+        driver.send("s", 42, {"c1": 4})
+        driver.run()
+        assert [r.value for r in driver.read("OUT")] == [{"c1": 4, "c2": ""}]
