@@ -1,0 +1,258 @@
+"""A database from opening to closing: its queries' lives, readers beside the writer, and coming back to a folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import penstock
+from penstock.errors import StorageError
+
+STREAM = "CREATE STREAM s (id STRING KEY, n INT) WITH (kafka_topic='s', value_format='JSON', partitions=1);"
+COUNT = "CREATE TABLE t AS SELECT id, COUNT(*) AS c FROM s GROUP BY id;"
+
+
+def table(db: penstock.Database, name: str = "t") -> dict[str, int]:
+    assert db.wait_idle(20)
+    return {row[0]: row[1] for row in db.query(f"SELECT * FROM {name};").fetchall()}
+
+
+def query_id(db: penstock.Database) -> str:
+    return str(db.execute("SHOW QUERIES;")[0].rows[-1][0])
+
+
+def insert(db: penstock.Database, *ids: str) -> None:
+    db.insert("s", [{"id": id_, "n": 1} for id_ in ids])
+
+
+def test_queries_go_on_where_they_were(tmp_path: Path) -> None:
+    with penstock.connect(tmp_path / "db") as db:
+        db.execute(STREAM + COUNT)
+        insert(db, "a", "b")
+        assert table(db) == {"a": 1, "b": 1}
+        insert(db, "a")  # perhaps not processed any more
+    with penstock.connect(tmp_path / "db") as db:
+        insert(db, "a")
+        assert table(db) == {"a": 3, "b": 1}
+        assert [row[2] for row in db.execute("SHOW QUERIES;")[0].rows] == ["RUNNING"]
+    db.close()  # closing twice is no error
+
+
+def test_a_closed_database_says_so() -> None:
+    db = penstock.connect()
+    db.execute(STREAM)
+    db.close()
+    for use in (lambda: db.execute("SELECT * FROM s;"), lambda: insert(db, "a"), lambda: db.query("SELECT * FROM s EMIT CHANGES;").fetchone()):
+        with pytest.raises(StorageError, match="closed"):
+            use()
+
+
+def test_a_second_writer_is_refused_and_a_reader_is_not(tmp_path: Path) -> None:
+    with penstock.connect(tmp_path / "db") as db:
+        db.execute(STREAM + COUNT)
+        insert(db, "a", "b", "a")
+        table(db)
+        program = f"""
+import penstock
+try:
+    penstock.connect({str(tmp_path / "db")!r})
+    print("two writers")
+except penstock.errors.StorageError as error:
+    print("use" in str(error))
+with penstock.connect({str(tmp_path / "db")!r}, read_only=True) as db:
+    print(sorted(map(tuple, db.query("SELECT * FROM t;").fetchall())))
+    print(db.query("SELECT id, n FROM s EMIT CHANGES LIMIT 3;").fetchall()[2])
+    for wrong in ("INSERT INTO s (id, n) VALUES ('x', 1);", "DROP TABLE t;", "CREATE STREAM o AS SELECT * FROM s;", "TERMINATE ALL;"):
+        try:
+            db.execute(wrong)
+            print("written")
+        except penstock.Error as error:
+            print("reading only" in str(error))
+    try:
+        db.insert("s", [{{"id": "x"}}])
+        print("written")
+    except penstock.Error as error:
+        print("read" in str(error))
+"""
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+        assert done.stderr == ""
+        assert done.stdout.split("\n")[:-1] == ["True", "[('a', 2), ('b', 1)]", "('a', 1)", *["True"] * 5]
+        insert(db, "a")
+        assert table(db) == {"a": 3, "b": 1}
+
+
+def test_a_reader_sees_what_the_writer_makes(tmp_path: Path) -> None:
+    with penstock.connect(tmp_path / "db") as db, penstock.connect(tmp_path / "db", read_only=True) as reader:
+        db.execute(STREAM + COUNT)
+        insert(db, "a")
+        table(db)
+        assert [tuple(row) for row in reader.query("SELECT * FROM t;").fetchall()] == [("a", 1)]
+        assert next(iter(reader.execute("SHOW TABLES;")[0].rows))[0] == "T"
+
+
+def test_no_folder_to_read(tmp_path: Path) -> None:
+    with pytest.raises(StorageError):
+        penstock.connect(tmp_path / "nowhere", read_only=True)
+    (tmp_path / "file").write_text("no database")
+    with pytest.raises(StorageError):
+        penstock.connect(tmp_path / "file")
+
+
+@pytest.mark.parametrize(("reset", "expected"), [("earliest", {"a": 2}), ("latest", {"a": 1})])
+def test_where_a_new_query_starts(reset: str, expected: dict[str, int]) -> None:
+    with penstock.connect(properties={"auto.offset.reset": reset}) as db:
+        db.execute(STREAM)
+        insert(db, "a")
+        db.execute(COUNT)
+        insert(db, "a")
+        assert table(db) == expected
+
+
+def test_pause_and_resume_over_a_restart(tmp_path: Path) -> None:
+    with penstock.connect(tmp_path / "db") as db:
+        db.execute(STREAM + COUNT)
+        insert(db, "a")
+        assert table(db) == {"a": 1}
+        db.execute(f"PAUSE {query_id(db)};")
+        insert(db, "a")
+        assert table(db) == {"a": 1}
+        assert db.execute("SHOW QUERIES;")[0].rows[0][2] == "PAUSED"
+    with penstock.connect(tmp_path / "db") as db:
+        assert table(db) == {"a": 1}
+        db.execute(f"RESUME {query_id(db)};")
+        assert table(db) == {"a": 2}
+        db.execute("PAUSE ALL; RESUME ALL;")
+        insert(db, "a")
+        assert table(db) == {"a": 3}
+
+
+def test_terminate_and_drop_leave_no_state_behind(tmp_path: Path) -> None:
+    with penstock.connect(tmp_path / "db") as db:
+        db.execute(STREAM + COUNT)
+        insert(db, "a", "a")
+        table(db)
+        first = query_id(db)
+        with pytest.raises(penstock.Error, match=first):
+            db.execute("DROP STREAM s;")
+        db.execute(f"TERMINATE {first};")
+        assert db.execute("SHOW QUERIES;")[0].rows == []
+        assert db.log.committed(first) == {}
+        assert table(db) == {"a": 2}, "what it has written stays"
+        db.execute("DROP TABLE t DELETE TOPIC;" + COUNT)
+        assert table(db) == {"a": 2}, "a new query begins with nothing"
+        second = query_id(db)
+        assert second != first
+        db.execute("DROP TABLE t DELETE TOPIC;")
+        assert db.log.committed(second) == {}
+        assert [t.name for t in db.log.topics() if not t.internal] == ["penstock-processing-log", "s"]
+        db.execute("DROP STREAM s DELETE TOPIC;")
+        assert db.execute("SHOW STREAMS;")[0].rows[0][0] == "PROCESSING_LOG"
+        with db.log.snapshot() as snapshot:
+            for query in (first, second):
+                assert snapshot.state(f"{query}/1-aggregate/groups").count() == 0
+
+
+def test_create_or_replace_goes_on() -> None:
+    with penstock.connect() as db:
+        db.execute(STREAM + "CREATE STREAM o AS SELECT id, n FROM s;")
+        insert(db, "a")
+        db.wait_idle(10)
+        db.execute("CREATE OR REPLACE STREAM o AS SELECT id, n FROM s WHERE id <> 'b';")
+        insert(db, "b", "c")
+        db.wait_idle(10)
+        assert [row["ID"] for row in db.query("SELECT * FROM o;").fetchall()] == ["a", "c"]
+        db.execute("CREATE STREAM IF NOT EXISTS o AS SELECT id FROM s;")
+        with pytest.raises(penstock.Error, match="exists already"):
+            db.execute("CREATE STREAM o AS SELECT id, n FROM s;")
+
+
+def test_insert_into_select_joins_two_queries_in_one_stream() -> None:
+    with penstock.connect() as db:
+        db.execute(STREAM + STREAM.replace(" s ", " r ").replace("'s'", "'r'") + "CREATE STREAM o AS SELECT * FROM s; INSERT INTO o SELECT * FROM r;")
+        insert(db, "a")
+        db.insert("r", [{"id": "b", "n": 2}])
+        db.wait_idle(10)
+        assert sorted(map(tuple, db.query("SELECT id, n FROM o;").fetchall())) == [("a", 1), ("b", 2)]
+        assert len(db.execute("SHOW QUERIES;")[0].rows) == 2
+
+
+def test_partitions_keep_a_key_together() -> None:
+    with penstock.connect() as db:
+        db.execute(STREAM.replace("partitions=1", "partitions=4") + COUNT + "CREATE STREAM o AS SELECT n, id FROM s PARTITION BY n;")
+        db.insert("s", [{"id": f"k{i % 10}", "n": i % 7} for i in range(1000)])
+        assert table(db) == {f"k{i}": 100 for i in range(10)}
+        assert db.log.topic("O").partitions == 4  # type: ignore[union-attr]
+        places: dict[Any, set[int]] = {}
+        for partition in range(4):
+            for key in db.log.read("O", partition, 0)["key"].to_pylist():
+                places.setdefault(key, set()).add(partition)
+        assert len(places) == 7
+        assert all(len(found) == 1 for found in places.values())
+
+
+def test_old_windows_expire() -> None:
+    with penstock.connect() as db:
+        db.execute(STREAM)
+        db.execute(
+            "CREATE TABLE w AS SELECT id, COUNT(*) AS c FROM s WINDOW TUMBLING (SIZE 1 MINUTE, RETENTION 10 MINUTES, GRACE PERIOD 0 SECONDS) GROUP BY id;"
+        )
+        for minute in range(60):
+            db.insert("s", [{"id": "a", "ROWTIME": 1_700_000_000_000 + minute * 60_000}])
+        db.wait_idle(20)
+        kept = db.query("SELECT id, WINDOWSTART, c FROM w WHERE id = 'a';").fetchall()
+        assert 10 <= len(kept) <= 13
+        assert len(db.log.read("W", 0, 0)) == 60
+
+
+def test_a_failing_query_stands_in_error_and_is_tried_again() -> None:
+    with penstock.connect() as db:
+        db.execute(STREAM + COUNT)
+        insert(db, "a")
+        table(db)
+        running = db.runtime.queries[query_id(db)]
+        assert running.task is not None
+        make, tries = running.make, [0]
+
+        def failing() -> Any:
+            tries[0] += 1
+            if tries[0] < 3:
+                raise penstock.errors.DataError("The disk is on fire.", mend="Fetch water.")
+            return make()
+
+        def broken() -> bool:
+            raise ZeroDivisionError("inside")
+
+        running.make = failing
+        running.task.step = broken  # type: ignore[method-assign]
+        insert(db, "a")
+        seen = set()
+        until = time.monotonic() + 20
+        while time.monotonic() < until and not (seen and table(db) == {"a": 2}):
+            with db.runtime._changed:
+                db.runtime._changed.wait(0.02)
+            _, _, state, _, _, error = db.execute("SHOW QUERIES;")[0].rows[0]
+            if state == "ERROR":
+                seen.add(error.split(" (")[0])
+        assert seen == {"ZeroDivisionError: inside", "The disk is on fire. Fetch water."}
+        assert db.execute("SHOW QUERIES;")[0].rows[0][2] == "RUNNING"
+        assert running.retry_s == 0.5, "after a success the waiting begins anew"
+
+
+def test_closing_ends_a_push_query_of_another_thread() -> None:
+    with penstock.connect() as db:
+        db.execute(STREAM)
+        query = db.query("SELECT * FROM s EMIT CHANGES;")
+        found: list[Any] = []
+        thread = threading.Thread(target=lambda: found.extend(query))
+        thread.start()
+        insert(db, "a")
+        query.close()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert len(found) <= 1
