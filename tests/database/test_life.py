@@ -200,7 +200,8 @@ def test_old_windows_expire() -> None:
     with penstock.connect() as db:
         db.execute(STREAM)
         db.execute(
-            "CREATE TABLE w AS SELECT id, COUNT(*) AS c FROM s WINDOW TUMBLING (SIZE 1 MINUTE, RETENTION 10 MINUTES, GRACE PERIOD 0 SECONDS) GROUP BY id;"
+            "CREATE TABLE w AS SELECT id, COUNT(*) AS c FROM s "
+            "WINDOW TUMBLING (SIZE 1 MINUTE, RETENTION 10 MINUTES, GRACE PERIOD 0 SECONDS) GROUP BY id;"
         )
         for minute in range(60):
             db.insert("s", [{"id": "a", "ROWTIME": 1_700_000_000_000 + minute * 60_000}])
@@ -231,7 +232,7 @@ def test_a_failing_query_stands_in_error_and_is_tried_again() -> None:
         running.make = failing
         running.task.step = broken  # type: ignore[method-assign]
         insert(db, "a")
-        seen = set()
+        seen: set[str] = set()
         until = time.monotonic() + 20
         while time.monotonic() < until and not (seen and table(db) == {"a": 2}):
             with db.runtime._changed:

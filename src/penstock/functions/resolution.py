@@ -86,7 +86,10 @@ def _resolve(kind: Kind, name: str, arguments: Sequence[Argument], properties: M
     _check_constants(overload, arguments)
     returns = overload.returns(found.types) if overload.returns else found.returns
     values = tuple(a.value if isinstance(a, LiteralArgument) else None for a in arguments)
-    return overload.build(Settled(found.types, returns, values, properties or {}))
+    try:
+        return overload.build(Settled(found.types, returns, values, properties or {}))
+    except ValueError as error:  # a constant that is no pattern of times, no regular expression, no URL
+        raise SqlError(f"{name}: {error}.") from error
 
 
 def _choose(function: Function, arguments: Sequence[Argument]) -> tuple[Overload, Match]:
