@@ -184,7 +184,13 @@ def marked(key: bytes) -> bytes:
     return len(key).to_bytes(2, "big") + key
 
 
-def big_endians(numbers: Numbers64) -> list[bytes]:
+def sortable(numbers: Numbers64) -> pa.Array:
     """Signed numbers as 8 bytes each that sort as the numbers do."""
-    raw = (numbers.astype(np.uint64) ^ np.uint64(1 << 63)).astype(">u8").tobytes()
-    return [raw[at : at + 8] for at in range(0, len(raw), 8)]
+    raw = (numbers.astype(np.uint64) ^ np.uint64(1 << 63)).astype(">u8")
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(8), len(raw), [None, pa.py_buffer(raw)]).cast(pa.binary())
+
+
+def big_endians(numbers: Numbers64) -> list[bytes]:
+    """`sortable` as a list."""
+    found: list[bytes] = sortable(numbers).to_pylist()
+    return found

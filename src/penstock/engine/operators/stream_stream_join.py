@@ -16,11 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from penstock.engine.evaluate import one_chunk
 from penstock.engine.operators.changes import nothing
 from penstock.engine.operators.contract import Operator
-from penstock.engine.operators.sides import LONGEST_AGO, NEVER, Numbers64, Picks, Rows, Side, big_endians, joined, latest, marked, numbered
+from penstock.engine.operators.sides import LONGEST_AGO, NEVER, Numbers64, Picks, Rows, Side, big_endians, joined, latest, marked, numbered, sortable
 from penstock.engine.operators.turns import Clock, Output, tick
 from penstock.engine.stage import Cycle, Stage
 from penstock.engine.state import Numbers, big_endian
@@ -234,11 +235,8 @@ class StreamStreamJoin:
         if not len(rows):
             return
         times, numbers = times[rows], p.numbers[rows]
-        buckets = big_endians(times // self.bucket_ms)
-        keys = [
-            b + marked(p.keys[row]) + t + n
-            for b, row, t, n in zip(buckets, rows.tolist(), big_endians(times), big_endians(numbers), strict=True)
-        ]
+        plain_keys = pa.array(p.keys if len(rows) == p.arrived else [p.keys[row] for row in rows.tolist()], pa.binary())
+        keys = stored_keys(times // self.bucket_ms, plain_keys, times, numbers)
         index = pa.array(rows)
         columns = [c.take(index) for c in [*self.sides[side].stored(p.rows), pa.array(p.numbers)]]
         self.store(cycle, side).put(keys, columns)
@@ -267,6 +265,15 @@ class StreamStreamJoin:
         }  # fmt: skip
         sql = f"SELECT * FROM {cycle.bind(pa.table(table))}"
         return Stage(sql, self.step.schema, windowed=self.sides[0].windowed)
+
+
+def stored_keys(buckets: Numbers64, keys: pa.Array, times: Numbers64, numbers: Numbers64) -> list[bytes]:
+    """The keys of stored rows: bucket, length and key, time, number."""
+    lengths = pc.binary_length(keys).to_numpy(zero_copy_only=False).astype(">u2")
+    marks = pa.FixedSizeBinaryArray.from_buffers(pa.binary(2), len(lengths), [None, pa.py_buffer(lengths)]).cast(pa.binary())
+    parts = (sortable(buckets), marks, keys, sortable(times), sortable(numbers))
+    found: list[bytes] = pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.binary())).to_pylist()
+    return found
 
 
 def plain(stored: bytes) -> bytes:
