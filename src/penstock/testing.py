@@ -104,25 +104,33 @@ class Driver:
 
     def execute(self, sql: str) -> None:
         """Run one statement that is not a query."""
-        if not self._declares_other_topic(sql):
+        from penstock.plan import topic_spec
+        from penstock.sql import ast
+
+        specs = [topic_spec(s) if isinstance(s, ast.CreateSource) else None for s in self.database.statements(sql)]
+        if any(spec is None or spec.name in self._schemas for spec in specs):
             self._register()
+        for spec in specs:
+            if spec is not None and spec.partitions is not None:
+                self._repartition(spec.name, spec.partitions)
         self.database.execute(sql)
+
+    def _repartition(self, topic: str, partitions: int) -> None:
+        """A topic that was only made known and has no records yet gets the number of partitions that a statement gives it."""
+        log = self.database.log
+        info = log.topic(topic)
+        read = any(s.topic == topic for s in self.database.catalog.sources())
+        if info is None or topic not in self._formats or read or info.partitions == partitions:
+            return
+        if all(log.end_offset(topic, p) == 0 for p in range(info.partitions)):
+            log.delete_topic(topic)
+            log.create_topic(topic, partitions)
 
     def _register(self) -> None:
         """Register the schemas that are waiting."""
         for subject, schema, schema_id in (waiting for topic in self._schemas.values() for waiting in topic):
             self.database.schemas.register(subject, schema, id=schema_id)
         self._schemas.clear()
-
-    def _declares_other_topic(self, sql: str) -> bool:
-        """Whether a statement declares a source over a topic that has no schema waiting."""
-        from penstock.plan import topic_spec
-        from penstock.sql import ast
-
-        if not self._schemas:
-            return False
-        statements = list(self.database.statements(sql))
-        return all(isinstance(s, ast.CreateSource) and topic_spec(s).name not in self._schemas for s in statements)
 
     def query(self, sql: str) -> Running:
         """Start a push or pull query."""

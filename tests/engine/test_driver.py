@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
+from penstock.errors import SqlError
 from penstock.testing import Driver
 
 VALUE = {"name": "v", "type": "record", "fields": [{"name": "c1", "type": "int"}, {"name": "c2", "type": "int", "default": 100}]}
@@ -49,3 +52,14 @@ def test_a_pinned_schema_is_read_with_all_its_fields() -> None:
         driver.send("s", 42, {"c1": 4})
         driver.run()
         assert [r.value for r in driver.read("OUT")] == [{"c1": 4, "c2": ""}]
+
+
+def test_a_topic_that_is_only_known_gets_the_partitions_of_its_statement() -> None:
+    with Driver() as driver:
+        driver.create_topic("s")
+        driver.create_topic("full", value_format="JSON")
+        driver.send("full", None, {"N": 1})
+        driver.execute("CREATE STREAM S (N INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=7);")
+        assert {t["name"]: t["partitions"] for t in driver.topics()}["s"] == 7
+        with pytest.raises(SqlError, match="exists with 1 partitions"):
+            driver.execute("CREATE STREAM F (N INT) WITH (KAFKA_TOPIC='full', VALUE_FORMAT='JSON', PARTITIONS=7);")
