@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from penstock.engine.operators.contract import Operator
-from penstock.engine.operators.whole_table import BATCH_ROWS_MIN, WholeTable
+from penstock.engine.operators.whole_table import WholeTable
 from penstock.engine.rows import RowCodec, pack_keys
 from penstock.engine.stage import Cycle, Stage
 from penstock.engine.state import Rows, all_bounded, big_endian
 from penstock.functions.duckdb import duckdb_type
 from penstock.plan import steps
-from penstock.sql.types import BIGINT, SqlType
+from penstock.sql.types import BIGINT, SqlType, arrow_type
 
 
 @dataclass
@@ -45,7 +45,7 @@ class StreamTableJoin:
         changes = self.changes(cycle, right, keys)
         if changes.num_rows:
             self.whole.forget()
-        elif left.rows >= BATCH_ROWS_MIN and not windowed and (table := self.whole.read(self.rows(cycle))) is not None:
+        elif not windowed and (table := self.whole.read(self.rows(cycle), left.rows)) is not None:
             return self.joined(left, self.plain(left, cycle.bind(table), keys))
         if not changes.num_rows:
             left = left if left.sql.startswith("SELECT") and " FROM b" in left.sql and "(" not in left.sql else cycle.held(left)[0]
@@ -101,9 +101,7 @@ class StreamTableJoin:
         columns = [f"c{i}" for i in range(len(self.right_columns))]
         window = ["_ws"] if right.windowed else []
         if right.empty:
-            types = [duckdb_type(c.type) for c in self.right_columns]
-            nothing = [f"CAST(NULL AS {t}) AS {c}" for t, c in zip(types, columns, strict=True)]
-            return cycle.table(f"SELECT {', '.join(nothing)} WHERE FALSE")
+            return pa.table({c: pa.array([], arrow_type(column.type)) for c, column in zip(columns, self.right_columns, strict=True)})
         return cycle.table(f"SELECT {', '.join([*columns, *window, '_g', '_present'])} FROM ({right.sql}) ORDER BY _o")
 
     def packed(self, cycle: Cycle, table: pa.Table, windowed: bool) -> list[bytes]:
