@@ -38,8 +38,8 @@ STATEMENTS: tuple[Definition, ...] = (
         QUERY,
         "Asks a query. With EMIT CHANGES it is a push query: it goes on, and every change of the result is a row; a row "
         "that a table deletes comes with its key and window, and NULL in all other columns. Without EMIT it is a pull query: it answers once from "
-        "what is there now. A table's rows come partition by partition, and in each by key and window. A duration is a whole number and MILLISECONDS, "
-        "SECONDS, MINUTES, HOURS, DAYS, WEEKS, MONTHS (30 days) or YEARS (365 days); the singular does as well.",
+        "what is there now. A table's rows come partition by partition, and in each by key and window. A duration is a whole number and "
+        "MILLISECONDS, SECONDS, MINUTES, HOURS, DAYS, WEEKS, MONTHS (30 days) or YEARS (365 days); the singular does as well.",
         (
             "SELECT room, COUNT(*) AS readings\n  FROM temperatures WINDOW TUMBLING (SIZE 1 HOUR) WHERE celsius > 30 GROUP BY room EMIT CHANGES;",
             "SELECT * FROM latest_temperatures WHERE room = 'kitchen';",
