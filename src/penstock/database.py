@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,6 +65,7 @@ class Database:
                 self.load_functions(functions)
             if not read_only:
                 self._restart()
+            _OPEN.add(self)
         except BaseException:
             self.log.close()
             raise
@@ -210,6 +214,17 @@ class Database:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+_OPEN: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_what_is_open() -> None:
+    """A program that ends without `close` still ends its queries between two cycles, and quietly."""
+    for database in list(_OPEN):
+        with contextlib.suppress(Error):
+            database.close()
 
 
 def connect(

@@ -96,6 +96,21 @@ def test_a_reader_sees_what_the_writer_makes(tmp_path: Path) -> None:
         assert next(iter(reader.execute("SHOW TABLES;")[0].rows))[0] == "T"
 
 
+def test_a_program_may_end_without_closing(tmp_path: Path) -> None:
+    program = f"""
+import penstock
+db = penstock.connect({str(tmp_path / "db")!r})
+db.execute({STREAM + COUNT!r})
+db.insert("s", [{{"id": "a"}}])
+query = db.query("SELECT * FROM s EMIT CHANGES;")
+print(query.fetchone())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr, done.returncode) == ("('a', None)\n", "", 0)
+    with penstock.connect(tmp_path / "db") as db:
+        assert table(db) == {"a": 1}
+
+
 def test_no_folder_to_read(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         penstock.connect(tmp_path / "nowhere", read_only=True)

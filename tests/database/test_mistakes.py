@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -215,11 +216,11 @@ BELOW = re.compile(r"Traceback|duckdb|pyarrow|\.py\b|lark|KeyError|AttributeErro
 
 
 @pytest.fixture(scope="module")
-def db() -> penstock.Database:
-    database = penstock.connect()
-    database.execute(SETUP)
-    database.wait_idle(20)
-    return database
+def db() -> Iterator[penstock.Database]:
+    with penstock.connect() as database:
+        database.execute(SETUP)
+        database.wait_idle(20)
+        yield database
 
 
 @pytest.mark.parametrize("sql", STATEMENTS)

@@ -1,0 +1,168 @@
+"""However the input is cut into batches, the same comes out; and it is what plain Python works out record by record."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from tests.engine.splits import Input, Outcome, outcome, random_sizes
+
+SOURCES = [
+    "CREATE STREAM s (id STRING KEY, g STRING, n INT) WITH (kafka_topic='s', value_format='JSON', partitions=1);",
+    "CREATE TABLE p (id STRING PRIMARY KEY, name STRING) WITH (kafka_topic='p', value_format='JSON', partitions=1);",
+]
+SIZE, ADVANCE, GRACE = 10_000, 5_000, 4_000
+QUERIES = {
+    "filter": "CREATE STREAM o AS SELECT id, g, n * 2 AS m FROM s WHERE n % 3 <> 1;",
+    "explode": "CREATE STREAM o AS SELECT id, EXPLODE(SPLIT(g, '-')) AS part, n FROM s;",
+    "rekey": "CREATE STREAM o AS SELECT g, id, n FROM s PARTITION BY g;",
+    "join": "CREATE STREAM o AS SELECT s.id AS id, s.n AS n, p.name AS name FROM s LEFT JOIN p ON s.id = p.id;",
+    "inner join": "CREATE STREAM o AS SELECT s.id AS id, s.n AS n, p.name AS name FROM s JOIN p ON s.id = p.id;",
+    "table": "CREATE TABLE o AS SELECT id, LCASE(name) AS name FROM p WHERE name <> 'NAME-1';",
+    "aggregate": "CREATE TABLE o AS SELECT id, COUNT(*) AS c, SUM(n) AS s, LATEST_BY_OFFSET(n) AS l, EARLIEST_BY_OFFSET(g) AS e, "
+    "COLLECT_LIST(n) AS list, MIN(n) AS mi, MAX(g) AS ma, AVG(n) AS av FROM s GROUP BY id;",
+    "having": "CREATE TABLE o AS SELECT g, SUM(n) AS s FROM s GROUP BY g HAVING SUM(n) % 2 = 0;",
+    "of a table": "CREATE TABLE o AS SELECT name, COUNT(*) AS c FROM p GROUP BY name;",
+    "tumbling": f"CREATE TABLE o AS SELECT id, COUNT(*) AS c, COLLECT_LIST(n) AS list FROM s "
+    f"WINDOW TUMBLING (SIZE {SIZE} MILLISECONDS, GRACE PERIOD {GRACE} MILLISECONDS) GROUP BY id;",
+    "hopping": f"CREATE TABLE o AS SELECT id, COUNT(*) AS c, SUM(n) AS s FROM s "
+    f"WINDOW HOPPING (SIZE {SIZE} MILLISECONDS, ADVANCE BY {ADVANCE} MILLISECONDS, GRACE PERIOD {GRACE} MILLISECONDS) GROUP BY id;",
+    "session": f"CREATE TABLE o AS SELECT id, COUNT(*) AS c FROM s "
+    f"WINDOW SESSION ({ADVANCE} MILLISECONDS, GRACE PERIOD {GRACE} MILLISECONDS) GROUP BY id;",
+    "tumbling final": f"CREATE TABLE o AS SELECT id, COUNT(*) AS c, COLLECT_LIST(n) AS list FROM s "
+    f"WINDOW TUMBLING (SIZE {SIZE} MILLISECONDS, GRACE PERIOD {GRACE} MILLISECONDS) GROUP BY id EMIT FINAL;",
+    "hopping final": f"CREATE TABLE o AS SELECT id, COUNT(*) AS c, SUM(n) AS s FROM s "
+    f"WINDOW HOPPING (SIZE {SIZE} MILLISECONDS, ADVANCE BY {ADVANCE} MILLISECONDS, GRACE PERIOD {GRACE} MILLISECONDS) GROUP BY id EMIT FINAL;",
+    "chain": "CREATE TABLE o AS SELECT name, COUNT(*) AS c, SUM(n) AS s FROM s JOIN p ON s.id = p.id GROUP BY name;",
+}  # fmt: skip
+STREAMS = {"filter", "explode", "rekey", "join", "inner join"}
+FINAL = {"tumbling final", "hopping final"}
+
+
+def inputs(seed: int, count: int = 160) -> list[Input]:
+    """Readings, out of order and some too late, between changes and deletions of what they are joined with."""
+    dice = random.Random(seed)
+    given = []
+    for n in range(count):
+        key = f"k{dice.randrange(5)}"
+        if dice.random() < 0.2:
+            value = None if dice.random() < 0.3 else {"NAME": f"NAME-{dice.randrange(3)}"}
+            given.append(Input("p", key, value, n * 500))
+        else:
+            late = 30_000 if dice.random() < 0.1 else dice.randrange(6_000)
+            given.append(Input("s", key, {"G": f"{dice.randrange(3)}-{dice.randrange(2)}", "N": dice.randrange(100)}, max(n * 500 - late, 0)))
+    return given
+
+
+def run(query: str, given: Sequence[Input], sizes: Sequence[int], *, batching: bool) -> Outcome:
+    return outcome([*SOURCES, query], given, "O", sizes, batching=batching)
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_the_cuts_do_not_matter(name: str) -> None:
+    given = inputs(len(name), 70)
+    whole = run(QUERIES[name], given, [len(given)], batching=False)
+    assert whole.records
+    dice = random.Random(name)
+    for sizes in ([1, 4, 2], random_sizes(dice, len(given))):
+        every = run(QUERIES[name], given, sizes, batching=False)
+        assert every.by_key == whole.by_key, f"every change, in batches of {sizes}"
+    for sizes in ([len(given)], random_sizes(dice, len(given))):
+        last = run(QUERIES[name], given, sizes, batching=True)
+        if name in STREAMS | FINAL:
+            assert last.by_key == whole.by_key, f"in batches of {sizes}"
+        else:
+            assert last.table == whole.table, f"in batches of {sizes}"
+
+
+def test_filters_and_joins_are_what_python_says() -> None:
+    given = inputs(99)
+    names: dict[str, str] = {}
+    filtered, joined = [], []
+    for record in given:
+        if record.topic == "p":
+            names.pop(record.key, None)
+            if record.value is not None:
+                names[record.key] = record.value["NAME"]
+            continue
+        if record.value["N"] % 3 != 1:
+            filtered.append((record.key, {"G": record.value["G"], "M": record.value["N"] * 2}, record.timestamp))
+        joined.append((record.key, {"N": record.value["N"], "NAME": names.get(record.key)}, record.timestamp))
+    for batching in (True, False):
+        for name, expected in (("filter", filtered), ("join", joined)):
+            found = run(QUERIES[name], given, random_sizes(random.Random(5), len(given)), batching=batching)
+            assert [(r.key, r.value, r.timestamp) for r in found.records] == expected
+
+
+@pytest.mark.parametrize("advance", [SIZE, ADVANCE])
+def test_windows_are_what_python_says(advance: int) -> None:
+    """A record counts for each of its windows that is still open at its turn; a window is final once stream time passes its end and grace."""
+    given = [record for record in inputs(7, 300) if record.topic == "s"]
+    groups: dict[tuple[str, int], list[int]] = defaultdict(list)
+    now = 0
+    for record in given:
+        now = max(now, record.timestamp)
+        first = max(record.timestamp - SIZE + advance, 0) // advance * advance
+        for start in range(first, record.timestamp + 1, advance):
+            if start + SIZE + GRACE > now:
+                groups[record.key, start].append(record.value["N"])
+    closed = {place: values for place, values in groups.items() if place[1] + SIZE + GRACE <= now}
+    assert 10 < len(closed) < len(groups)
+    name = "tumbling" if advance == SIZE else "hopping"
+    for final, expected in (("", groups), (" final", closed)):
+        for batching in (True, False):
+            found = run(QUERIES[name + final], given, random_sizes(random.Random(final), len(given)), batching=batching)
+            counts = {(json.loads(key)[0], json.loads(key)[1][0]): value for key, (value, _) in found.table.items()}
+            assert {place: value["C"] for place, value in counts.items()} == {place: len(values) for place, values in expected.items()}
+            if name == "tumbling":
+                assert {place: value["LIST"] for place, value in counts.items()} == expected
+            else:
+                assert {place: value["S"] for place, value in counts.items()} == {place: sum(values) for place, values in expected.items()}
+            if final:
+                assert len(found.records) == len(closed), "a final row comes once"
+
+
+def test_an_aggregate_is_what_python_says() -> None:
+    given = [record for record in inputs(8) if record.topic == "s"]
+    expected: dict[str, Any] = {}
+    for record in given:
+        values = [*expected.get(record.key, {"LIST": []})["LIST"], record.value["N"]]
+        texts = [r.value["G"] for r in given if r.key == record.key]
+        expected[record.key] = {
+            "C": len(values), "S": sum(values), "L": values[-1], "E": texts[0], "LIST": values, "MI": min(values), "MA": max(texts),
+            "AV": pytest.approx(sum(values) / len(values)),
+        }  # fmt: skip
+    for batching in (True, False):
+        found = run(QUERIES["aggregate"], given, random_sizes(random.Random(1), len(given)), batching=batching)
+        assert {json.loads(key)[0]: value for key, (value, _) in found.table.items()} == expected
+
+
+@pytest.mark.parametrize("limit", [1, 3, 64])
+def test_a_limit_of_records_a_batch_makes_no_difference(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for a backlog that is taken in pieces, over several topics and partitions: what was left unread keeps its place in the order."""
+    import penstock.statements.queries as queries
+    from penstock.database import Database
+    from penstock.engine.task import TaskOptions
+
+    given = inputs(3, 80)
+
+    def table(options: TaskOptions) -> tuple[Any, Any]:
+        monkeypatch.setattr(queries, "task_options", lambda *_, **__: options)
+        with Database(threads=False) as db:
+            db.execute("".join(SOURCES).replace("partitions=1", "partitions=3") + QUERIES["chain"] + QUERIES["join"].replace(" o ", " j "))
+            for record in given:
+                row = {"id": record.key, **{k.lower(): v for k, v in (record.value or {}).items()}, "ROWTIME": record.timestamp}
+                db.insert(record.topic, [row])
+            db.wait_idle()
+            return (
+                sorted(map(tuple, db.query("SELECT * FROM o;").fetchall())),
+                sorted((p, r["offset"], r["key"], r["value"]) for p in range(3) for r in db.log.read("J", p, 0).to_pylist()),
+            )
+
+    expected = table(TaskOptions())
+    assert len(expected[1]) > 40
+    assert table(TaskOptions(batch_records=limit)) == expected
