@@ -1,0 +1,81 @@
+"""ksqlDB's own cases, run through the whole product in both modes. docs/conformance.md tells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from scripts import conformance
+from scripts.conformance import Result
+
+FOLDER = conformance.cases_folder()
+
+
+@pytest.mark.parametrize("mode", conformance.MODES)
+def test_the_cases_hold_but_for_the_known_failures(mode: str, needs: Callable[[object, str, str], None]) -> None:
+    needs(FOLDER, "the folder of conformance cases", "Put it at ../shared/conformance, beside the repository.")
+    assert FOLDER is not None
+    results = conformance.run(FOLDER, mode)
+    new, gone = conformance.difference(mode, results)
+    assert new == []
+    assert gone == [], "These hold, or are no cases any more: strike them off with `python scripts/conformance.py --strike`."
+    line = conformance.count_line(mode, results)
+    assert line in conformance.DOCUMENT.read_text().split("\n"), f"docs/conformance.md must say {line}: `python scripts/conformance.py --strike`."
+
+
+@pytest.mark.parametrize("mode", conformance.MODES)
+def test_each_known_failure_is_listed_once_below_a_reason(mode: str) -> None:
+    reason = False
+    for line in conformance.known_file(mode).read_text().split("\n"):
+        if line.startswith("#"):
+            reason = True
+        elif line:
+            assert reason, f"{line} stands below no reason"
+        else:
+            reason = False
+    listed = conformance.known(mode)
+    assert len(listed) == len(set(listed))
+
+
+def test_the_document_says_why_cases_fail() -> None:
+    assert "\n".join([*conformance.reasons_table(), ""]) in conformance.DOCUMENT.read_text(), "stale: `python scripts/conformance.py --strike`"
+
+
+RUNNER = """
+import os, time
+def expand(path):
+    yield from ((f"{path.stem}: {what}", what) for what in path.read_text().split())
+def attempt(task):
+    name, what, mode = task
+    if what == "die":
+        os._exit(3)
+    if what == "hang":
+        time.sleep(60)
+    return name, False, what == mode, what
+"""
+
+
+def test_a_worker_that_dies_or_hangs_costs_its_case_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conformance, "ANSWER_S", 3.0)
+    (tmp_path / "run.py").write_text(RUNNER)
+    (tmp_path / "kind").mkdir()
+    (tmp_path / "kind" / "a.json").write_text("record die batch hang")
+    (tmp_path / "kind" / "b.json").write_text("record die record")
+    results = conformance.run(tmp_path, "record")
+    assert {name: r.passed for name, r in results.items()} == {
+        "a: record": True, "a: die": False, "a: batch": False, "a: hang": False, "b: record": True, "b: die": False,
+    }  # fmt: skip
+    assert results["a: die"].detail.startswith("CRASH")
+
+
+def test_what_passes_is_struck_off_with_the_reason_that_it_leaves_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conformance, "known_file", lambda mode: tmp_path / mode)
+    (tmp_path / "record").write_text("# one reason\na: 1\na: 2\n\n# another\nb: 1\n\n# a third\nc: 1\n")
+    held, failed = Result(True, "ok"), Result(False, "x")
+    results = {"a: 1": held, "a: 2": failed, "b: 1": held, "c: 1": failed, "d: 1": failed}
+    new, gone = conformance.difference("record", results)
+    assert (new, gone) == (["d: 1 -- x"], ["a: 1", "b: 1"])
+    assert conformance.struck((tmp_path / "record").read_text(), gone) == "# one reason\na: 2\n\n# a third\nc: 1\n"
+    assert conformance.count_line("record", results) == "| record | 2 | 3 | 5 |"
+    assert conformance.reasons("record") == {"one reason": 2, "another": 1, "a third": 1}
