@@ -24,7 +24,7 @@ import penstock
 
 ROOT = Path(__file__).parents[2]
 KILLS = 50
-LIFE_S_MAX = 0.6
+LIFE_S_MAX = 0.45
 
 
 class Records:
