@@ -16,7 +16,7 @@ import pyarrow as pa
 import penstock
 from bench.queries import BENCHES, Bench
 from penstock.database import Database
-from penstock.log.protocol import Append
+from penstock.log.protocol import Append, TopicConfig
 
 CHUNK = 20_000
 
@@ -24,7 +24,7 @@ CHUNK = 20_000
 def fill(db: Database, topics: dict[str, pa.RecordBatch]) -> None:
     """Append the events as a producer would, in batches."""
     for topic, batch in topics.items():
-        db.log.create_topic(topic)
+        db.log.create_topic(topic, 1, TopicConfig(retention_ms=None))
         for start in range(0, batch.num_rows, CHUNK):
             db.log.append(Append(topic, 0, batch.slice(start, CHUNK)))
 

@@ -272,3 +272,16 @@ def test_closing_ends_a_push_query_of_another_thread() -> None:
         thread.join(10)
         assert not thread.is_alive()
         assert len(found) <= 1
+
+
+def test_rows_of_long_ago_stay_unless_the_statement_says_how_long() -> None:
+    """A topic forgets by age only where RETENTION_MS asks for it."""
+    with penstock.connect(":memory:") as db:
+        db.execute("CREATE STREAM kept (n INT) WITH (kafka_topic='kept', value_format='JSON');")
+        db.execute("CREATE STREAM brief (n INT) WITH (kafka_topic='brief', value_format='JSON', retention_ms=1000);")
+        for name in ("kept", "brief"):
+            db.insert(name, [{"n": 1, "ROWTIME": 1}])
+            db.insert(name, [{"n": 2, "ROWTIME": 2}])
+        db.log.clean(1_000_000_000_000)
+        assert db.log.start_offset("kept", 0) == 0
+        assert db.log.start_offset("brief", 0) > 0

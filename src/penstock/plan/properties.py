@@ -36,7 +36,7 @@ PROPERTIES = (
     Property("PARTITIONS", "integer", _BOTH, "that of the topic; sink: that of the first source's topic",
              "How many partitions the topic gets where it is created."),
     Property("REPLICAS", "integer", _BOTH, "1", "How many copies of each partition Apache Kafka keeps; the embedded log keeps one."),
-    Property("RETENTION_MS", "integer", _BOTH, "7 days; of a windowed table at least its window's retention",
+    Property("RETENTION_MS", "integer", _BOTH, "for ever",
              "How long the topic keeps records, in ms, where it is created; -1 keeps them for ever."),
     Property("CLEANUP_POLICY", "string", _BOTH, "stream: delete; table: compact; windowed table: compact,delete",
              "`delete` drops records by age, `compact` keeps the last of each key, `compact,delete` does both."),

@@ -42,7 +42,8 @@ def ensure_topic(db: Database, spec: planner.TopicSpec, partitions: int, kind: K
                 mend="Leave PARTITIONS out, or take another KAFKA_TOPIC.",
             )
         return
-    config = TopicConfig()
+    # rows stay until somebody says otherwise: what is loaded from years ago is not to vanish for its age
+    config = TopicConfig(retention_ms=None)
     if spec.cleanup is not None:
         config = replace(config, cleanup=frozenset(spec.cleanup.lower().replace(" ", "").split(",")))
     elif kind == "TABLE":
