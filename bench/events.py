@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 SEED = 20260101
-START_MS = 1_767_225_600_000  # 2026-01-01 UTC
+START_MS = 4_102_444_800_000  # 2100-01-01 UTC: in the future, so that the retention of topics takes none of them
 PLANTS = 1_000
 HEADERS = pa.list_(pa.struct([pa.field("key", pa.string()), pa.field("value", pa.binary())]))
 
