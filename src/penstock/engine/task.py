@@ -26,6 +26,7 @@ from penstock.log.protocol import Append
 if TYPE_CHECKING:
     from penstock.log.protocol import Log, Snapshot, Transaction
 
+BATCH_RECORDS_FIRST = 50_000
 BATCH_RECORDS_LARGEST = 1_000_000
 PROCESSING_LOG_TOPIC = "penstock-processing-log"
 
@@ -60,7 +61,7 @@ class Task:
         self.scratch = Scratch(scratch) if scratch else None
         self.deliver = deliver
         self.finished = False
-        self.batch_records = options.batch_records
+        self.batch_records = min(options.batch_records, BATCH_RECORDS_FIRST)
         self.evaluator = Evaluator()
         self.careful: Evaluator | None = None
         self.intake = Intake(built.sources, log, query, latest=options.latest)
@@ -122,10 +123,11 @@ class Task:
             transaction.commit_offsets(self.query, positions)
 
     def _adapt(self, cycle: Cycle, records: int) -> None:
-        """Take larger batches while a full one touches a key's state for every other record: each key is then read and written less often, and the
-        pages of the store that hold them are."""
-        if records * 10 >= self.batch_records * 9 and cycle.keys_touched * 2 > records:
-            self.batch_records = max(BATCH_RECORDS_LARGEST, self.options.batch_records)
+        """Take larger batches after a full one, and the largest where it touched a key's state for every other record: each key is then read and
+        written less often, and the pages of the store that hold them are."""
+        if records * 10 >= self.batch_records * 9:
+            many_keys = cycle.keys_touched * 2 > records
+            self.batch_records = max(self.options.batch_records, BATCH_RECORDS_LARGEST if many_keys else self.batch_records)
 
     def commit(self, cycle: Cycle, positions: dict[tuple[str, int], int]) -> None:
         """Make the cycle durable: output, processing log, positions and state, together when the cycle ends."""
