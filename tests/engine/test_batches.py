@@ -145,6 +145,7 @@ def test_an_aggregate_is_what_python_says() -> None:
 def test_a_limit_of_records_a_batch_makes_no_difference(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same for a backlog that is taken in pieces, over several topics and partitions: what was left unread keeps its place in the order."""
     import penstock.statements.queries as queries
+    import penstock.statements.select  # noqa: F401 - loaded while patched, it would keep the patched function
     from penstock.database import Database
     from penstock.engine.task import TaskOptions
 
