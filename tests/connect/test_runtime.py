@@ -159,10 +159,10 @@ def test_killed_in_the_middle_it_loses_nothing(tmp_path: Path, web: WebServer) -
     for _ in range(kills):
         before = len(web.requests)
         process = subprocess.Popen(command, cwd=ROOT, env=environment)
-        web.wait_for(before + random_.randint(1, 12), 20)
+        web.wait_for(before + random_.randint(1, 12), 60)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    subprocess.run([*command, "until-done"], cwd=ROOT, env=environment, check=True, timeout=60)
+    subprocess.run([*command, "until-done"], cwd=ROOT, env=environment, check=True, timeout=120)
 
     arrived = Counter(part for request in accepted for part in request.body.decode().split(","))
     assert set(arrived) == {f"{partition}-{n}" for partition in range(2) for n in range(count // 2)}
