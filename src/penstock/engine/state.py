@@ -1,7 +1,7 @@
 """State of a query, typed: columns in and out over the log's bytes.
 
-Keys longer than the store takes are replaced by their hash. Reads and writes go through one transaction; nothing is kept between
-transactions, so memory does not grow with the state.
+Keys longer than the store takes are replaced by their hash. A cycle's writes go through its one transaction (what it reads before the first of
+them comes from a snapshot: `engine.cycle_state`); nothing is kept between cycles, so memory does not grow with the state.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def all_bounded(keys: list[bytes]) -> list[bytes]:
 
 
 class Rows:
-    """A table of state inside one transaction: key bytes -> a row of typed columns."""
+    """A table of state inside one cycle: key bytes -> a row of typed columns."""
 
     def __init__(self, store: StateStore, codec: RowCodec) -> None:
         self.store = store

@@ -51,11 +51,6 @@ def cast_sql(source: SqlType, target: SqlType) -> Cast:
     return made
 
 
-def can_cast(source: SqlType, target: SqlType) -> bool:
-    """Whether the language has this cast."""
-    return _cast(source, target, depth=0) is not None
-
-
 def _mend(source: SqlType, target: SqlType) -> str:
     if BYTES in (source, target) and STRING in (source, target):
         return "Use TO_BYTES or FROM_BYTES, which name the encoding."

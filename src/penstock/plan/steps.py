@@ -9,6 +9,7 @@ the query itself makes are `WindowBound` expressions above its `Aggregate`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal as OneOf
 
@@ -226,6 +227,15 @@ class Sink(Step):
     partitions: int = 1
     timestamp: TimestampSpec | None = None
     window: WindowedKey | None = None
+
+
+def sources_of(step: Step) -> Iterator[Source]:
+    """The sources that a plan reads, one for each time that it does."""
+    if isinstance(step, Source):
+        yield step
+    for below in vars(step).values():
+        if isinstance(below, Step):
+            yield from sources_of(below)
 
 
 # ---------------------------------------------------------------------------------------------- queries without a sink

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.catalog.model import DataSource
 from penstock.errors import Error, SqlError
-from penstock.plan.steps import Source, Step
+from penstock.plan.steps import Step, sources_of
 from penstock.result import Result
 from penstock.sql import ast
 
@@ -28,9 +28,7 @@ def source_of(db: Database, name: str, statement: ast.Statement) -> DataSource:
 
 def reads(step: Step) -> set[str]:
     """The names of the sources that a plan reads."""
-    if isinstance(step, Source):
-        return {step.source}
-    return set().union(*(reads(child) for child in vars(step).values() if isinstance(child, Step)))
+    return {source.source for source in sources_of(step)}
 
 
 def columns_of(source: DataSource) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from penstock.catalog.model import DataSource, PersistentQuery
 from penstock.engine.build import build
 from penstock.engine.task import PROCESSING_LOG_TOPIC, Task, TaskOptions
 from penstock.errors import Error, SqlError
-from penstock.plan.steps import Column, FormatSpec, Schema, Sink, Source, Step
+from penstock.plan.steps import Column, FormatSpec, Schema, Sink, Step, sources_of
 from penstock.result import Result
 from penstock.sql import ast
 from penstock.sql.types import BIGINT, INTEGER, STRING
@@ -74,17 +74,10 @@ def begin_at_end(db: Database, query: PersistentQuery) -> None:
     """With `auto.offset.reset` = latest a query reads what comes after its statement, even if its thread starts later or the process dies."""
     if task_options(query.properties).latest:
         ends: dict[tuple[str, int], int] = {}
-        for topic in topics_of(query.plan):
+        for topic in {source.topic for source in sources_of(query.plan)}:
             info = db.log.topic(topic)
             ends |= {(topic, p): db.log.end_offset(topic, p) for p in range(info.partitions if info else 0)}
         db.log.commit_offsets(query.id, ends)
-
-
-def topics_of(step: Step) -> set[str]:
-    """The topics that a plan reads."""
-    if isinstance(step, Source):
-        return {step.topic}
-    return set().union(*(topics_of(child) for child in vars(step).values() if isinstance(child, Step)))
 
 
 def next_number(db: Database) -> int:
