@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from .background import Background
-from .clock import Clock
+from penstock.simulation import Background, Clock
+
 from .config import Config, load
 from .monitor import Monitor, SensorMapping
 from .plants_view import PlantsView

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .clock import Clock
+from penstock.simulation import Clock
+
 from .config import Calibration
 from .sensors import Driver, SensorError
 

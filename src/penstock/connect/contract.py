@@ -10,8 +10,8 @@ from functools import cache
 from typing import Any, Protocol
 from typing import Literal as OneOf
 
-from penstock.connect.options import EVERY_SINK, Option
-from penstock.connect.records import Record
+from penstock.connect.options import EVERY_SINK, EVERY_SOURCE, Option
+from penstock.connect.records import Position, Record, SourceBatch
 from penstock.connect.secrets import Secrets
 from penstock.errors import ConfigError, ConnectorError
 
@@ -41,13 +41,65 @@ class Sink(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class SinkDefinition:
-    """A sink connector: its registration and its documentation.
+class SourceContext(Protocol):
+    """What the runtime gives to a source's code."""
 
-    `class_names`: every spelling of `connector.class` that means it, the first being our own. `example`: a whole CREATE SINK CONNECTOR statement.
-    `batch_max`: how many records a `put` gets, from the options. `open`: (options, secrets, columns or None where unknown) -> the sink;
-    it raises ConfigError for what only it can check, and must not reach for the network.
+    @property
+    def connector(self) -> str:
+        """The connector's name."""
+        ...
+
+    @property
+    def task(self) -> int:
+        """Which task this is, 0 to `tasks` - 1: tasks divide the source's parts among them."""
+        ...
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks the connector has."""
+        ...
+
+    @property
+    def positions(self) -> Mapping[str, Position]:
+        """How far each part of the source's world was read, as last committed; empty at the first start."""
+        ...
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until `wake` is called (True) or the time has passed (False); None waits for `wake` alone. It costs nothing meanwhile. Where
+        the task is to pause or stop, it ends the poll by an exception that only the runtime catches: let it pass."""
+        ...
+
+    def wake(self) -> None:
+        """End the present `wait`, or else the next one. May be called from any thread."""
+        ...
+
+
+class Source(Protocol):
+    """A source's code, for one task. It is made when the task starts and closed when it stops; every call comes from the task's own thread.
+
+    Connections are opened in the first `poll`, not before. RetriableError: the far side is not to be had, and the poll is worth another try.
+    Any other ConnectorError fails the task, which starts again from the committed positions, later and later.
+    """
+
+    def poll(self) -> SourceBatch:
+        """The next records in order, at once where there are any, else after `context.wait`; a bounded number (some thousands). An empty batch
+        means nothing but that a poll is over."""
+        ...
+
+    def committed(self, batch: SourceBatch) -> None:
+        """The batch of the last poll is durable: acknowledge it to the far side, where that is how it works."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+@dataclass(frozen=True)
+class ConnectorDefinition:
+    """What the definitions of sources and sinks share: a connector's registration and its documentation.
+
+    `class_names`: every spelling of `connector.class` that means it, the first being our own. `example`: a whole CREATE CONNECTOR statement.
     """
 
     class_names: tuple[str, ...]
@@ -55,27 +107,82 @@ class SinkDefinition:
     documentation: str
     example: str
     options: tuple[Option, ...]
-    batch_max: Callable[[Mapping[str, Any]], int]
-    open: Callable[[Mapping[str, Any], Secrets, frozenset[str] | None], Sink]
-    kind: OneOf["SINK"] = "SINK"
+
+    @property
+    def kind(self) -> OneOf["SOURCE", "SINK"]:
+        """The word before CONNECTOR."""
+        raise NotImplementedError
+
+    @property
+    def general_options(self) -> tuple[Option, ...]:
+        """The options of every connector of this kind."""
+        raise NotImplementedError
 
     @property
     def all_options(self) -> tuple[Option, ...]:
-        """The connector's own options after those of every sink. One of the same name replaces (another default)."""
+        """The connector's own options after those of every one of its kind. One of the same name replaces (another default)."""
         own = {option.name for option in self.options}
-        return (*(option for option in EVERY_SINK if option.name not in own), *self.options)
+        return (*(option for option in self.general_options if option.name not in own), *self.options)
+
+
+@dataclass(frozen=True)
+class SinkDefinition(ConnectorDefinition):
+    """A sink connector.
+
+    `batch_max`: how many records a `put` gets, from the options. `open`: (options, secrets, columns or None where unknown) -> the sink;
+    it raises ConfigError for what only it can check, and must not reach for the network.
+    """
+
+    batch_max: Callable[[Mapping[str, Any]], int]
+    open: Callable[[Mapping[str, Any], Secrets, frozenset[str] | None], Sink]
+
+    @property
+    def kind(self) -> OneOf["SOURCE", "SINK"]:
+        """SINK."""
+        return "SINK"
+
+    @property
+    def general_options(self) -> tuple[Option, ...]:
+        """The options of every sink."""
+        return EVERY_SINK
+
+
+@dataclass(frozen=True)
+class SourceDefinition(ConnectorDefinition):
+    """A source connector.
+
+    `open`: (options, secrets, context) -> the source; it raises ConfigError for what only it can check, and must not reach for the network.
+    `tasks`: how many tasks have something to do, from the options (`tasks.max` is the limit); one, where it is not given.
+    """
+
+    open: Callable[[Mapping[str, Any], Secrets, SourceContext], Source]
+    tasks: Callable[[Mapping[str, Any]], int] = lambda options: 1
+
+    @property
+    def kind(self) -> OneOf["SOURCE", "SINK"]:
+        """SOURCE."""
+        return "SOURCE"
+
+    @property
+    def general_options(self) -> tuple[Option, ...]:
+        """The options of every source."""
+        return EVERY_SOURCE
+
+
+Definition = SinkDefinition | SourceDefinition
 
 
 @cache
-def definitions() -> tuple[SinkDefinition, ...]:
+def definitions() -> tuple[Definition, ...]:
     """Every connector: the DEFINITION of each module under `connectors/`."""
     from penstock.connect import connectors
 
     modules = [importlib.import_module(f"{connectors.__name__}.{m.name}") for m in pkgutil.iter_modules(connectors.__path__)]
+    # A connector's libraries are imported when it is opened, so that this list never needs an extra.
     return tuple(module.DEFINITION for module in modules)
 
 
-def definition_of(class_name: str, kind: str) -> SinkDefinition:
+def definition_of(class_name: str, kind: str) -> Definition:
     """The connector of a class name, in any case of its letters. Raises ConfigError where there is none, or it is no connector of that kind."""
     for definition in definitions():
         if class_name.lower() in (name.lower() for name in definition.class_names):

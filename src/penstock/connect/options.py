@@ -76,12 +76,20 @@ IGNORED = re.compile(
     r"|errors\.deadletterqueue\.topic\.replication\.factor|behavior\.on\.error|report\.errors\.as"
 )
 
+_CLASS = Option("connector.class", "string", "The connector: one of the names at the head of its page.", REQUIRED)
+_TOLERANCE = "errors.tolerance"
+_DEAD_LETTERS = "errors.deadletterqueue.topic.name"
+_RETRIES = (
+    Option("max.retries", "integer", "How often a failed attempt is made again before the task fails (and restarts by itself).", 10, minimum=0),
+    Option("retry.backoff.ms", "integer", "The wait before the first retry, in ms; it doubles up to a minute.", 1000, minimum=0),
+)
+
 EVERY_SINK = (
-    Option("connector.class", "string", "The connector: one of the names at the head of its page.", REQUIRED),
+    _CLASS,
     Option("topics", "list", "The topics to read, with commas between them. Each needs a stream or a table, which says how to decode it.", REQUIRED),
     Option("tasks.max", "integer", "At most this many tasks; the topics' partitions are divided among them.", 1, minimum=1),
     Option(
-        "errors.tolerance",
+        _TOLERANCE,
         "choice",
         "What to do with a record that cannot be decoded or that the far side refuses: `none` fails the task, `all` sends it to the dead "
         "letter topic and goes on.",
@@ -89,13 +97,32 @@ EVERY_SINK = (
         choices=("none", "all"),
     ),
     Option(
-        "errors.deadletterqueue.topic.name",
+        _DEAD_LETTERS,
         "string",
         "The dead letter topic. Where it is not given it is `dlq-` and the connector's name; empty, refused records are dropped and only counted.",
         None,
     ),
-    Option("max.retries", "integer", "How often a delivery is tried again before the task fails (and is restarted, later and later).", 10, minimum=0),
-    Option("retry.backoff.ms", "integer", "The wait before the first retry, in ms; it doubles up to a minute.", 1000, minimum=0),
+    *_RETRIES,
+)
+
+EVERY_SOURCE = (
+    _CLASS,
+    Option("tasks.max", "integer", "At most this many tasks; the parts of the source (tables, files) are divided among them.", 1, minimum=1),
+    Option(
+        _TOLERANCE,
+        "choice",
+        "What to do with a record that cannot be transformed or written in its format: `none` fails the task, `all` sends it to the dead letter "
+        "topic and goes on.",
+        "none",
+        choices=("none", "all"),
+    ),
+    Option(
+        _DEAD_LETTERS,
+        "string",
+        "The dead letter topic. Where it is not given it is `dlq-` and the connector's name; empty, refused records are dropped and only counted.",
+        None,
+    ),
+    *_RETRIES,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from penstock.connect.contract import SinkDefinition, definitions
+from penstock.connect.contract import Definition, definitions
 from penstock.connect.options import Option, default_text
 
 
@@ -22,13 +22,13 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "connectors/README.md", "\n".join(lines)
 
 
-def file_name(definition: SinkDefinition) -> str:
+def file_name(definition: Definition) -> str:
     """The page of a connector: `http_sink.md` for HttpSink."""
     name = definition.class_names[0]
     return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name)) + ".md"
 
 
-def _page(definition: SinkDefinition) -> str:
+def _page(definition: Definition) -> str:
     own = [option for option in definition.all_options if option in definition.options]
     general = [option for option in definition.all_options if option not in definition.options]
     return "\n".join(

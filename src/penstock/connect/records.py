@@ -1,10 +1,12 @@
-"""What a sink reads: decoded records, through an interface that the engine implements."""
+"""What a sink reads, decoded records, through an interface that the statements implement; and what a source brings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from penstock.sql.types import SqlType
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +59,34 @@ class RecordReader(Protocol):
 
 OpenReader = Callable[[Sequence[str]], RecordReader]
 """Topic names -> a reader of them. Raises TopicError for a topic that does not exist."""
+
+Position = Mapping[str, Any]
+"""How far a source has read in one part of its world (a table, a file, a change log): a JSON object whose members are the source's own affair."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """One record from outside, before it becomes bytes.
+
+    `key` and `value` are natural Python values. Where `value_schema` is given they are values of that type (a `Struct`'s is a dict by field name;
+    DECIMAL a Decimal, DATE, TIME and TIMESTAMP Python's own without a zone, BYTES bytes), else None, str, bytes, bool, int, float, list or dict.
+    A value of None is a tombstone. `timestamp` is in ms; None is the time of the append. `partition`: None goes by the key.
+    """
+
+    topic: str
+    value: Any
+    key: Any = None
+    value_schema: SqlType | None = None
+    key_schema: SqlType | None = None
+    timestamp: int | None = None
+    partition: int | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBatch:
+    """What a poll brings: records, and how far each part of the source's world is read when they are stored. Both become durable in one
+    transaction; positions without records are committed too, and an empty batch costs nothing."""
+
+    records: Sequence[SourceRecord] = ()
+    positions: Mapping[str, Position] = field(default_factory=dict)

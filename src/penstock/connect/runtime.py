@@ -161,7 +161,9 @@ class ConnectRuntime:
         class_name = next((text for key, text in properties.items() if key.lower() == "connector.class"), None)
         if class_name is None:
             raise ConfigError("The connector does not say what it is.", mend="Add 'connector.class'='HttpSink', or another, to WITH.")
-        return definition_of(class_name, kind)
+        definition = definition_of(class_name, kind)
+        assert isinstance(definition, SinkDefinition)
+        return definition
 
 
 def _tasks_max(definition: SinkDefinition, properties: Mapping[str, str]) -> int:

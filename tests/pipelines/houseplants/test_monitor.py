@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from pipelines.houseplants.clock import Clock
 from pipelines.houseplants.config import Calibration, load
 from pipelines.houseplants.monitor import Monitor
 from pipelines.houseplants.sensors import ADDRESSES, RawReading, SeesawDriver, SensorError
 from pipelines.houseplants.simulator import DAY_MS, Simulator
+
+from penstock.simulation import Clock
 
 START_MS = 20_000 * DAY_MS
 CALIBRATION = Calibration(dry=330, wet=1020)
