@@ -48,12 +48,13 @@ def plants() -> pa.RecordBatch:
 
 
 def readings(count: int) -> pa.RecordBatch:
-    """Readings of all plants every 30 s, a few of them out of order by some seconds."""
+    """Readings of all plants every 30 s, a few of them out of order by some seconds; of fewer plants where they would not last some hours."""
     rng = np.random.default_rng(SEED + 1)
+    plants = min(PLANTS, max(count // 1_000, 1))
     number = np.arange(count)
-    plant = number % PLANTS + 1
-    times = START_MS + number // PLANTS * 30_000 + rng.integers(0, 5_000, count)
-    dryness = 35 + 15 * np.sin(number / PLANTS / 200 + plant)
+    plant = number % plants + 1
+    times = START_MS + number // plants * 30_000 + rng.integers(0, 5_000, count)
+    dryness = 35 + 15 * np.sin(number / plants / 200 + plant)
     fields = {
         "plant_id": plant,
         "moisture": (dryness + rng.normal(0, 3, count)).clip(0, 100).round(3),
@@ -92,3 +93,43 @@ def clicks(count: int, users: int) -> pa.RecordBatch:
     times = START_MS + np.arange(count) * 3
     fields = {"user_id": user, "amount": rng.integers(1, 500, count), "page": np.array([f"/p/{i % 500}" for i in range(count)])}
     return records(times, None, encoded(fields))
+
+
+def shown_and_clicked(count: int, users: int = 50_000, span_ms: int = 24) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    """Half as many advertisements shown, and half as many clicks, of so many users in random order; each a few seconds out of order."""
+    rng = np.random.default_rng(SEED + 4)
+    half = count // 2
+    number = np.arange(half)
+    times = START_MS + number * span_ms
+
+    def late() -> np.ndarray:
+        return times + rng.integers(0, 5_000, half)
+
+    def people() -> list[str]:
+        return [f"user-{u}" for u in rng.integers(0, users, half).tolist()]
+
+    shown = {"ad_id": rng.integers(0, 2_000, half), "page": np.array([f"/p/{i % 500}" for i in number])}
+    clicked = {"click_id": number, "cost": rng.integers(1, 200, half)}
+    return records(late(), people(), encoded(shown)), records(late(), people(), encoded(clicked))
+
+
+def sales(count: int, shops: int = 2_000, span_ms: int = 40) -> pa.RecordBatch:
+    """Sales of so many shops in random order, some seconds out of order."""
+    rng = np.random.default_rng(SEED + 5)
+    number = np.arange(count)
+    times = START_MS + number * span_ms + rng.integers(0, 5_000, count)
+    fields = {"article": number % 997, "cents": rng.integers(1, 100_000, count)}
+    return records(times, [f"shop-{s}" for s in rng.integers(0, shops, count).tolist()], encoded(fields))
+
+
+def visits(count: int, users: int = 20_000, span_ms: int = 20) -> pa.RecordBatch:
+    """Clicks of so many users, each in visits of 10 clicks or so, half a minute from one to the next."""
+    rng = np.random.default_rng(SEED + 6)
+    each = 10
+    begins = rng.integers(0, max(count * span_ms, 1), count // each + 1)
+    user = rng.integers(0, users, len(begins))
+    gaps = rng.exponential(30_000, (len(begins), each)).cumsum(axis=1)
+    times = (begins[:, None] + gaps).astype(np.int64).ravel()[:count]
+    order = np.argsort(times, kind="stable")
+    fields = {"page": np.array([f"/p/{i % 500}" for i in range(count)]), "ms": rng.integers(1, 5_000, count)}
+    return records(START_MS + times[order], [f"user-{u}" for u in user.repeat(each)[:count][order].tolist()], encoded(fields))

@@ -98,11 +98,66 @@ SELECT v.user_id AS user_id, count(*) AS clicks, sum(v.amount)::BIGINT AS spent,
 GROUP BY v.user_id
 """
 
+ADS = """
+CREATE STREAM shown (user_id STRING KEY, ad_id BIGINT, page STRING) WITH (kafka_topic='shown', value_format='JSON');
+CREATE STREAM clicked (user_id STRING KEY, click_id BIGINT, cost BIGINT) WITH (kafka_topic='clicked', value_format='JSON');
+"""
+
+Q4 = """
+CREATE STREAM shown_and_clicked WITH (kafka_topic='shown-and-clicked', value_format='JSON') AS
+SELECT s.user_id AS user_id, s.ad_id AS ad_id, s.page AS page, c.click_id AS click_id, c.cost AS cost
+FROM shown s INNER JOIN clicked c WITHIN 10 MINUTES GRACE PERIOD 1 MINUTE ON s.user_id = c.user_id EMIT CHANGES;
+"""
+
+Q4_DUCKDB = """
+WITH s AS (SELECT key, ts, v.ad_id AS ad_id, v.page AS page FROM (
+       SELECT key, ts, from_json(value, '{"ad_id":"BIGINT","page":"VARCHAR"}') AS v FROM shown)),
+     c AS (SELECT key, ts, v.click_id AS click_id, v.cost AS cost FROM (
+       SELECT key, ts, from_json(value, '{"click_id":"BIGINT","cost":"BIGINT"}') AS v FROM clicked))
+SELECT s.key AS user_id, ad_id, page, click_id, cost FROM s JOIN c ON s.key = c.key AND c.ts BETWEEN s.ts - 600000 AND s.ts + 600000
+"""
+
+SALES = """
+CREATE STREAM sales (shop STRING KEY, article BIGINT, cents BIGINT) WITH (kafka_topic='sales', value_format='JSON');
+"""
+
+Q5 = """
+CREATE TABLE shops WITH (kafka_topic='shops', value_format='JSON') AS
+SELECT shop, COUNT(*) AS sold, SUM(cents) AS cents FROM sales
+WINDOW HOPPING (SIZE 1 HOUR, ADVANCE BY 10 MINUTES, RETENTION 2 HOURS, GRACE PERIOD 1 MINUTE) GROUP BY shop EMIT CHANGES;
+"""
+
+Q5_DUCKDB = """
+SELECT key, ws, count(*) AS sold, sum(cents)::BIGINT AS cents FROM (
+  SELECT key, v.cents AS cents, unnest(range(ts // 600000 * 600000 - 3000000, ts + 1, 600000)) AS ws FROM (
+    SELECT key, ts, from_json(value, '{"cents":"BIGINT"}') AS v FROM sales))
+GROUP BY key, ws
+"""
+
+VISITS = """
+CREATE STREAM visits (user_id STRING KEY, page STRING, ms BIGINT) WITH (kafka_topic='visits', value_format='JSON');
+"""
+
+Q6 = """
+CREATE TABLE sessions WITH (kafka_topic='sessions', value_format='JSON') AS
+SELECT user_id, COUNT(*) AS pages, SUM(ms) AS ms FROM visits
+WINDOW SESSION (5 MINUTES, RETENTION 1 HOUR, GRACE PERIOD 1 MINUTE) GROUP BY user_id EMIT CHANGES;
+"""
+
+Q6_DUCKDB = """
+WITH v AS (SELECT n, key, ts, v.ms AS ms FROM (SELECT n, key, ts, from_json(value, '{"ms":"BIGINT"}') AS v FROM visits)),
+     begun AS (SELECT *, CASE WHEN ts - lag(ts) OVER same <= 300000 THEN 0 ELSE 1 END AS new FROM v WINDOW same AS (PARTITION BY key ORDER BY ts, n)),
+     numbered AS (SELECT *, sum(new) OVER (PARTITION BY key ORDER BY ts, n ROWS UNBOUNDED PRECEDING) AS session FROM begun)
+SELECT key, min(ts) AS ws, max(ts) AS we, count(*) AS pages, sum(ms)::BIGINT AS ms FROM numbered GROUP BY key, session
+"""
+
 
 @dataclass(frozen=True)
 class Bench:
     """A query: its topics (name -> records of so many events), its statements, DuckDB's query, and how to read the answer of each as
-    sorted rows: `answer` is DuckDB SQL over the view `output` (key, value, timestamp) and `expected`, DuckDB SQL over its own result."""
+    rows: `answer` is DuckDB SQL over the view `output` (n, key, ws, we, value) and `expected`, DuckDB SQL over its own result. `key` says what
+    the key's bytes are: BIGINT, STRING, or BYTES that nobody reads; behind it stands a window's start where it is `windowed` by TIME, its end
+    and start where by SESSION."""
 
     topics: Callable[[int], dict[str, pa.RecordBatch]]
     sources: str
@@ -114,6 +169,8 @@ class Bench:
     expected: str
     at_least: float
     avro: bool = False
+    key: str = "STRING"
+    windowed: str = ""
 
 
 def plant_topics(count: int) -> dict[str, pa.RecordBatch]:
@@ -128,10 +185,19 @@ PLANT_TABLES = {"readings": "houseplant-readings", "plants": "houseplant-metadat
 USER_ANSWER = """SELECT user_id, v.CLICKS, v.SPENT, v.PAGE FROM (
   SELECT key AS user_id, from_json(value, '{"CLICKS":"BIGINT","SPENT":"BIGINT","PAGE":"VARCHAR"}') AS v
   FROM output QUALIFY row_number() OVER (PARTITION BY key ORDER BY n DESC) = 1)"""
+LAST_OF_EACH = "FROM output QUALIFY row_number() OVER (PARTITION BY key, ws, we ORDER BY n DESC) = 1"
+
+
+def ad_topics(count: int) -> dict[str, pa.RecordBatch]:
+    """What was shown, and what was clicked, `count` together."""
+    return dict(zip(("shown", "clicked"), events.shown_and_clicked(count), strict=True))
+
 
 BENCHES = {
-    "Q1": Bench(plant_topics, READINGS, Q1, "houseplant-low-readings", Q1_DUCKDB, PLANT_TABLES, LOW_ANSWER, LOW_EXPECTED, 0.35),
-    "Q1c": Bench(plant_topics, READINGS, Q1C, "houseplant-low-readings", Q1_DUCKDB, PLANT_TABLES, LOW_ANSWER, LOW_EXPECTED, 0.1, avro=True),
+    "Q1": Bench(plant_topics, READINGS, Q1, "houseplant-low-readings", Q1_DUCKDB, PLANT_TABLES, LOW_ANSWER, LOW_EXPECTED, 0.35, windowed="TIME"),
+    "Q1c": Bench(
+        plant_topics, READINGS, Q1C, "houseplant-low-readings", Q1_DUCKDB, PLANT_TABLES, LOW_ANSWER, LOW_EXPECTED, 0.1, avro=True, key="BYTES",
+    ),
     "Q2": Bench(
         lambda n: {"ratings": events.ratings(n)}, RATINGS, Q2, "poor-ratings", Q2_DUCKDB, {"ratings": "ratings"},
         """SELECT v.RATING_ID, v.USER_ID, v.STARS, v.CHANNEL, v.MESSAGE FROM (SELECT from_json(value,
@@ -142,10 +208,26 @@ BENCHES = {
     ),
     "Q3": Bench(
         lambda n: {"clicks": events.clicks(n, 1_000_000)}, CLICKS, Q3, "users", Q3_DUCKDB, {"clicks": "clicks"}, USER_ANSWER,
-        "SELECT user_id, clicks, spent, page FROM result", 0.15,
+        "SELECT user_id, clicks, spent, page FROM result", 0.15, key="BIGINT",
     ),
     "Q3s": Bench(
         lambda n: {"clicks": events.clicks(n, 10_000)}, CLICKS, Q3, "users", Q3_DUCKDB, {"clicks": "clicks"}, USER_ANSWER,
-        "SELECT user_id, clicks, spent, page FROM result", 0.15,
+        "SELECT user_id, clicks, spent, page FROM result", 0.15, key="BIGINT",
+    ),    "Q4": Bench(
+        ad_topics, ADS, Q4, "shown-and-clicked", Q4_DUCKDB, {"shown": "shown", "clicked": "clicked"},
+        """SELECT key, v.AD_ID, v.PAGE, v.CLICK_ID, v.COST FROM (
+           SELECT key, from_json(value, '{"AD_ID":"BIGINT","PAGE":"VARCHAR","CLICK_ID":"BIGINT","COST":"BIGINT"}') AS v FROM output)""",
+        "SELECT user_id, ad_id, page, click_id, cost FROM result", 0.1,
+    ),
+    "Q5": Bench(
+        lambda n: {"sales": events.sales(n)}, SALES, Q5, "shops", Q5_DUCKDB, {"sales": "sales"},
+        f"""SELECT key, ws, v.SOLD, v.CENTS FROM (SELECT key, ws, from_json(value, '{{"SOLD":"BIGINT","CENTS":"BIGINT"}}') AS v {LAST_OF_EACH})""",
+        "SELECT key, ws, sold, cents FROM result", 0.1, windowed="TIME",
+    ),
+    "Q6": Bench(
+        lambda n: {"visits": events.visits(n)}, VISITS, Q6, "sessions", Q6_DUCKDB, {"visits": "visits"},
+        f"""SELECT key, ws, we, v.PAGES, v.MS FROM (
+            SELECT key, ws, we, value, from_json(value, '{{"PAGES":"BIGINT","MS":"BIGINT"}}') AS v {LAST_OF_EACH}) WHERE value IS NOT NULL""",
+        "SELECT key, ws, we, pages, ms FROM result", 0.1, windowed="SESSION",
     ),
 }  # fmt: skip

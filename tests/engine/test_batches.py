@@ -33,6 +33,10 @@ QUERIES = {
     f"WINDOW HOPPING (SIZE {SIZE} MILLISECONDS, ADVANCE BY {ADVANCE} MILLISECONDS, GRACE PERIOD {GRACE} MILLISECONDS) GROUP BY id;",
     "session": f"CREATE TABLE o AS SELECT id, COUNT(*) AS c FROM s "
     f"WINDOW SESSION ({ADVANCE} MILLISECONDS, GRACE PERIOD {GRACE} MILLISECONDS) GROUP BY id;",
+    "short sessions": "CREATE TABLE o AS SELECT id, COUNT(*) AS c, SUM(n) AS s FROM s "
+    "WINDOW SESSION (800 MILLISECONDS, RETENTION 20 SECONDS, GRACE PERIOD 2 SECONDS) GROUP BY id;",
+    "session final": "CREATE TABLE o AS SELECT id, COUNT(*) AS c, SUM(n) AS s FROM s "
+    "WINDOW SESSION (800 MILLISECONDS, GRACE PERIOD 2 SECONDS) GROUP BY id EMIT FINAL;",
     "tumbling final": f"CREATE TABLE o AS SELECT id, COUNT(*) AS c, COLLECT_LIST(n) AS list FROM s "
     f"WINDOW TUMBLING (SIZE {SIZE} MILLISECONDS, GRACE PERIOD {GRACE} MILLISECONDS) GROUP BY id EMIT FINAL;",
     "hopping final": f"CREATE TABLE o AS SELECT id, COUNT(*) AS c, SUM(n) AS s FROM s "
@@ -40,7 +44,7 @@ QUERIES = {
     "chain": "CREATE TABLE o AS SELECT name, COUNT(*) AS c, SUM(n) AS s FROM s JOIN p ON s.id = p.id GROUP BY name;",
 }  # fmt: skip
 STREAMS = {"filter", "explode", "rekey", "join", "inner join"}
-FINAL = {"tumbling final", "hopping final"}
+FINAL = {"tumbling final", "hopping final", "session final"}
 
 
 def inputs(seed: int, count: int = 160) -> list[Input]:
@@ -167,3 +171,15 @@ def test_a_limit_of_records_a_batch_makes_no_difference(limit: int, monkeypatch:
     expected = table(TaskOptions())
     assert len(expected[1]) > 40
     assert table(TaskOptions(batch_records=limit)) == expected
+
+
+@pytest.mark.parametrize("name", ["short sessions", "session final", "hopping"])
+def test_a_batch_may_last_longer_than_a_window(name: str) -> None:
+    """What begins, ends and closes within one batch is there all the same, where nothing comes late and one by one would do for it."""
+    dice = random.Random(name)
+    given = [Input("s", f"k{dice.randrange(4)}", {"G": "g", "N": n}, n * 400 - dice.randrange(500)) for n in range(1, 90)]
+    whole = run(QUERIES[name], given, [1], batching=False)
+    assert len(whole.table) > 20
+    for sizes in ([len(given)], [40], random_sizes(dice, len(given))):
+        last = run(QUERIES[name], given, sizes, batching=True)
+        assert last.table == whole.table, f"in batches of {sizes}"

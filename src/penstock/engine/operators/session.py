@@ -1,38 +1,39 @@
 """SESSION windows: a key's records that follow each other within the gap make one session; one that comes between two joins them.
 
-A batch's records are made into sessions of their own first, by column. Those then meet the stored sessions of their keys: what lies within the
-gap of each other becomes one. Sessions that were swallowed are deleted, and a tombstone tells so.
+A batch's records and the stored sessions of their keys are brought together by their bounds alone (`session_bounds`); then the records of each
+session are aggregated at once, and joined to the state of the stored ones. Sessions that were swallowed are deleted, and a tombstone tells so.
 Stored by key, then end, then start; a second store has them by end, for what closes or expires.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
 from penstock.engine.evaluate import one_chunk
-from penstock.engine.operators.aggregate import LONGEST_AGO, Grouping, empty_stage, grace_of, retention_of
+from penstock.engine.operators.aggregate import LONGEST_AGO, Grouping, empty_stage, grace_of, retention_of, window_prefix
 from penstock.engine.operators.contract import Operator
+from penstock.engine.operators.session_bounds import Moments, Rules, Sessions, Spans, sessions
+from penstock.engine.operators.sides import Numbers64, big_endians
 from penstock.engine.rows import pack_keys
 from penstock.engine.sql import Compiler
 from penstock.engine.stage import Cycle, Stage
-from penstock.engine.state import Numbers, Rows, big_endian, bounded
+from penstock.engine.state import Numbers, Rows, bounded
 from penstock.functions.duckdb import duckdb_type
 from penstock.plan import steps
+from penstock.sql.types import STRING
 
 
 @dataclass(frozen=True)
-class Session:
-    """A session of one key: its bounds (ms, both inside), and where its row lies in the pool of rows; `stored` tells it from a batch's own."""
+class Stored:
+    """Stored sessions: their keys in the store, their spans, and their rows (columns c, m, _t, _p)."""
 
-    key: bytes
-    start: int
-    end: int
-    row: int
-    stored: bool
+    keys: list[bytes]
+    spans: Spans
+    rows: pa.Table
 
 
 @dataclass
@@ -51,6 +52,10 @@ class SessionAggregate:
         self.grouping = Grouping(self.step, self.properties)
         self.window = self.step.window
         self.width = len(self.grouping.keys) + len(self.grouping.carried)
+        self.state_names = [f"m{i}" for i in range(len(self.grouping.state))]
+        self.names = [*[f"c{i}" for i in range(self.width)], *self.state_names, "_t", "_p"]
+        patience = self.window.size_ms + grace_of(self.window)
+        self.rules = Rules(self.window.size_ms, patience, max(self.window.retention_ms or 0, patience))
 
     def run(self, cycle: Cycle) -> Stage:
         """The changes that the batch makes to the sessions."""
@@ -59,13 +64,12 @@ class SessionAggregate:
             return empty_stage(self.step, self.grouping, old=self.old)
         times = Numbers(cycle.state(f"{self.name}/times"))
         keyed = f"_present AND {stage.columns[self.step.schema.key[0].name]} IS NOT NULL" if len(self.grouping.keys) == 1 else "_present"
-        held, table = cycle.held(stage, cycle.table(f"SELECT * FROM ({stage.sql}) WHERE {keyed} ORDER BY _o"))
+        table = cycle.table(f"SELECT * FROM ({stage.sql}) WHERE {keyed} ORDER BY _o")
         if not table.num_rows:
             return empty_stage(self.step, self.grouping, old=self.old)
-        changes = []
-        for part in self.parts(cycle, table, times):
-            held = replace(held, sql=f"SELECT * FROM {cycle.bind(part)}")
-            changes.append(self.batch(cycle, held, times))
+        # where every change counts, each record is a batch of its own
+        parts = [table.slice(row, 1) for row in range(table.num_rows)] if cycle.every_change else [table]
+        changes = [self.batch(cycle, stage, part, times) for part in parts]
         emitted = [t for t in ([self.close(cycle, times, table)] if self.final else changes) if t is not None and t.num_rows]
         self.expire(cycle, times, table)
         if not emitted:
@@ -74,186 +78,163 @@ class SessionAggregate:
         rows = rows.set_column(rows.column_names.index("_o"), "_o", pa.array(np.arange(rows.num_rows)))
         return self.emit(cycle, rows)
 
-    def parts(self, cycle: Cycle, table: pa.Table, times: Numbers) -> Iterable[pa.Table]:
-        """The batch in one piece where only its outcome counts; record by record where every change does, or where some may come too late."""
-        time, partition = (one_chunk(table[c]).to_numpy(zero_copy_only=False) for c in ("_t", "_p"))
-        patience = self.window.size_ms + grace_of(self.window)
-        late = False
-        for p in np.unique(partition).tolist():
-            mine = time[partition == p]
-            newest = np.maximum(np.maximum.accumulate(mine), times.get(f"time/{p}", LONGEST_AGO))
-            late |= bool((newest - mine > patience).any())
-        if not cycle.every_change and not late:
-            return [table]
-        return [table.slice(row, 1) for row in range(table.num_rows)]
-
     # ------------------------------------------------------------------------------------------ a batch
 
-    def batch(self, cycle: Cycle, stage: Stage, times: Numbers) -> pa.Table | None:
-        """Merge the batch's sessions into the stored ones; rows c, m, _t, _ws, _we, _present and meta, what is gone before what is new."""
-        own = cycle.table(self.sessions_sql(cycle, stage))
-        reached = self.advance(times, own)
-        key_columns = cycle.arrays(own, [f"c{i}" for i in range(len(self.grouping.keys))], self.grouping.keys)
-        keys = [framed(key) for key in pack_keys(key_columns, self.grouping.keys)]
-        starts, ends, partition = (one_chunk(own[c]).to_pylist() for c in ("_ws", "_we", "_p"))
-        gap = self.window.size_ms
+    def batch(self, cycle: Cycle, stage: Stage, table: pa.Table, times: Numbers) -> pa.Table | None:
+        """Bring records into the sessions; rows c, m, _t, _ws, _we, _present and meta, what is gone before what is new."""
+        codes, keys = self.keys(cycle, stage, table)
+        moments = self.advance(times, table, codes)
         store = Rows(cycle.state(f"{self.name}/groups"), self.grouping.codec)
-        found: dict[bytes, list[Session]] = {}
-        for row, key in enumerate(keys):
-            found.setdefault(key, []).append(Session(key, starts[row], ends[row], row, stored=False))
-        pool_keys: list[bytes] = []
-        for key, mine in found.items():
-            low, high = min(s.start for s in mine) - gap, max(s.end for s in mine) + gap
-            for stored_key, _ in store.store.scan(key + big_endian(low), key + b"\xff" * 16):
-                start, end = bounds(stored_key)
-                if start <= high and end >= self.remembered(reached, partition[mine[0].row]):
-                    mine.append(Session(key, start, end, len(keys) + len(pool_keys), stored=True))
-                    pool_keys.append(stored_key)
-        _, stored = store.lookup(pool_keys)
-        groups = [g for key in found for g in overlapping(found[key], gap)]
-        groups = [g for g in groups if any(not s.stored for s in g)]
-        groups = [g for g in groups if max(s.end for s in g) >= self.closed_before(reached, partition[next(s.row for s in g if not s.stored)])]
-        if not groups:
+        stored = self.stored(store, moments, keys)
+        found = sessions(moments, stored.spans, self.rules)
+        if not len(found.last):
             return None
-        pool = self.pool(cycle, own, stored)
-        merged = self.fold(cycle, pool, groups)
-        self.store_back(cycle, store, groups, merged)
-        return self.changes(cycle, pool, groups, merged)
+        merged = self.fold(cycle, stored, found, self.own(cycle, stage, table, found))
+        self.store_back(cycle, store, stored, found, [keys[key] for key in found.spans.keys.tolist()], merged)
+        return self.changes(cycle, stored, found, merged)
 
-    def sessions_sql(self, cycle: Cycle, stage: Stage) -> str:
-        """The batch's own sessions: columns c, s (partial state), meta, ordered by their last record."""
+    def keys(self, cycle: Cycle, stage: Stage, table: pa.Table) -> tuple[Numbers64, list[bytes]]:
+        """The number of each record's key, and the keys as they begin the store's."""
+        names = [stage.columns[c.name] for c in self.step.schema.key]
+        columns, types = cycle.arrays(table, names, self.grouping.keys), self.grouping.keys
+        if types == (STRING,):
+            encoded = columns[0].dictionary_encode()
+            packed = pack_keys([encoded.dictionary], types)
+        else:
+            encoded = pa.array(pack_keys(columns, types), pa.binary()).dictionary_encode()
+            packed = encoded.dictionary.to_pylist()
+        return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), list(map(framed, packed))
+
+    def advance(self, times: Numbers, table: pa.Table, codes: Numbers64) -> Moments:
+        """Move stream time on; the records and the stream time at the turn of each."""
+        time, partition = (one_chunk(table[c]).to_numpy(zero_copy_only=False) for c in ("_t", "_p"))
+        newest = np.empty(len(time), np.int64)
+        for p in np.unique(partition).tolist():
+            mine = partition == p
+            newest[mine] = np.maximum(np.maximum.accumulate(time[mine]), times.get(f"time/{p}", LONGEST_AGO))
+            times.put(f"time/{p}", int(newest[mine][-1]))
+        return Moments(codes, time, newest)
+
+    def stored(self, store: Rows, moments: Moments, keys: list[bytes]) -> Stored:
+        """The stored sessions that the records may meet, those of a key in the order of time."""
+        gap = self.rules.gap_ms
+        low, high = np.full(len(keys), np.iinfo(np.int64).max), np.full(len(keys), np.iinfo(np.int64).min)
+        np.minimum.at(low, moments.keys, moments.times - gap)
+        np.maximum.at(high, moments.keys, moments.times + gap)
+        # what is forgotten before the first record comes is not even read
+        low = np.maximum(low, int(moments.newest.min()) - self.rules.kept_ms)
+        stored_keys, columns = store.scan_many(sorted((key + end, key + b"\xff" * 16) for key, end in zip(keys, big_endians(low), strict=True)))
+        numbers = {key: number for number, key in enumerate(keys)}
+        codes = np.fromiter((numbers[key[:-16]] for key in stored_keys), np.int64, len(stored_keys))
+        ends, starts = bounds([key[-16:] for key in stored_keys])
+        near = starts <= high[codes]
+        if not near.all():
+            stored_keys = [stored_keys[row] for row in np.flatnonzero(near).tolist()]
+            columns = [column.filter(pa.array(near)) for column in columns]
+        return Stored(stored_keys, Spans(codes[near], starts[near], ends[near]), pa.table(dict(zip(self.names, columns, strict=True))))
+
+    def own(self, cycle: Cycle, stage: Stage, table: pa.Table, found: Sessions) -> pa.Table:
+        """The records' own part of each session, in the order of the sessions: columns c, m (state), _t, _p, _o, _g."""
+        if (found.of_record < 0).any():
+            table = table.filter(pa.array(found.of_record >= 0))
+        numbers = pa.array(found.of_record[found.of_record >= 0])
         compiler = Compiler(stage.columns)
         keys = [compiler.columns[c.name] for c in stage.schema.key]
-        carried = [f"any_value({compiler.columns[name]})" for name in self.step.carried]
-        named = [f"{sql} AS c{i}" for i, sql in enumerate([*keys, *carried])]
+        carried = [compiler.columns[name] for name in self.step.carried]
+        named = [f"any_value({sql}) AS c{i}" for i, sql in enumerate([*keys, *carried])]
         partials = self.grouping.partials(compiler, "")
         cycle.need([*compiler.needs.values(), *self.grouping.needs])
-        by = ", ".join(["_p", *keys])
-        numbered = f"SELECT *, CASE WHEN _t - lag(_t) OVER (PARTITION BY {by} ORDER BY _t, _o) <= {self.window.size_ms} THEN 0 ELSE 1 END AS _new"
-        counted = f"sum(_new) OVER (PARTITION BY {by} ORDER BY _t, _o ROWS UNBOUNDED PRECEDING) AS _session"
-        sessions = f"SELECT *, {counted} FROM ({numbered} FROM ({stage.sql}))"
-        meta = ["min(_t) AS _ws", "max(_t) AS _we", "max(_t) AS _t", "_p", "max(_o) AS _o", "max(_g) AS _g"]
-        own = f"SELECT {', '.join([*named, *partials, *meta])} FROM ({sessions}) GROUP BY {by}, _session ORDER BY max(_o)"
-        return self.grouping.begun(own)
+        meta = ["max(_t) AS _t", "arg_max(_p, _o) AS _p", "max(_o) AS _o", "max(_g) AS _g", "_session"]
+        source = cycle.bind(table.append_column("_session", numbers))
+        own = f"SELECT {', '.join([*named, *partials, *meta])} FROM {source} GROUP BY _session ORDER BY _session"
+        rows = cycle.table(self.grouping.begun(own))
+        names = [*self.names[: self.width], *[f"s{i}" for i in range(len(self.grouping.state))], "_t", "_p"]
+        columns = dict(zip(self.names, cycle.arrays(rows, names, self.grouping.codec.types), strict=True))
+        return pa.table(columns | {name: one_chunk(rows[name]).cast(pa.int64()) for name in ("_o", "_g")})
 
-    def advance(self, times: Numbers, own: pa.Table) -> dict[int, int]:
-        """Move stream time on; return it by partition."""
-        time, partition = (one_chunk(own[c]).to_numpy(zero_copy_only=False) for c in ("_t", "_p"))
-        reached = {}
-        for p in np.unique(partition).tolist():
-            reached[p] = max(int(time[partition == p].max()), times.get(f"time/{p}", LONGEST_AGO))
-            times.put(f"time/{p}", reached[p])
-        return reached
+    def fold(self, cycle: Cycle, stored: Stored, found: Sessions, own: pa.Table) -> pa.Table:
+        """The sessions as they are now: to the records' own part comes, before it, the state of what was stored, in the order of time."""
+        table = own.append_column("_ws", pa.array(found.spans.starts)).append_column("_we", pa.array(found.spans.ends))
+        joined = np.flatnonzero(found.of_stored >= 0)
+        if not len(joined):
+            return table
+        joined = joined[np.argsort(found.of_stored[joined], kind="stable")]
+        owners, first, counts = np.unique(found.of_stored[joined], return_index=True, return_counts=True)
+        state = stored.rows.take(pa.array(joined[first])).select([*self.state_names, "_t"])
+        for turn in range(1, int(counts.max())):
+            more = np.flatnonzero(counts > turn)
+            later = self.combined(cycle, state.take(pa.array(more)), stored.rows.take(pa.array(joined[first[more] + turn])))
+            state = replaced(state, later, more)
+        return replaced(table, self.combined(cycle, state, own.take(pa.array(owners))), owners)
 
-    def closed_before(self, reached: dict[int, int], partition: int) -> int:
-        """A session that ends before this is closed: the gap and the grace period after its end have passed."""
-        return reached[partition] - grace_of(self.window) - self.window.size_ms
+    def combined(self, cycle: Cycle, earlier: pa.Table, later: pa.Table) -> pa.Table:
+        """The states m and the times _t of sessions joined, row by row."""
+        pairs = {"_ht": earlier["_t"], "_st": later["_t"]}
+        for i, name in enumerate(self.state_names):
+            pairs |= {f"h{i}": earlier[name], f"s{i}": later[name]}
+        columns = [*self.grouping.merges(combine=True), "greatest(_ht, _st) AS _t"]
+        return cycle.table(f"SELECT {', '.join(columns)} FROM {cycle.bind(pa.table(pairs))}")
 
-    def remembered(self, reached: dict[int, int], partition: int) -> int:
-        """A stored session that ends before this is past its retention, and joined no more."""
-        kept = max(self.window.retention_ms or 0, self.window.size_ms + grace_of(self.window))
-        return reached[partition] - kept
-
-    def pool(self, cycle: Cycle, own: pa.Table, stored: list[pa.Array]) -> pa.Table:
-        """The rows of the batch's sessions, then of the stored ones: columns c, m (state), _t, _p, _o, _g."""
-        state = range(len(self.grouping.state))
-        names = [*[f"c{i}" for i in range(self.width)], *[f"m{i}" for i in state], "_t", "_p"]
-        ours = cycle.arrays(own, [*names[: self.width], *[f"s{i}" for i in state], "_t", "_p"], self.grouping.codec.types)
-        columns = {name: pa.concat_arrays([a, b]) for name, a, b in zip(names, ours, stored, strict=True)}
-        blank = pa.nulls(len(stored[0]), pa.int64())
-        for name in ("_o", "_g"):
-            columns[name] = pa.concat_arrays([one_chunk(own[name]).cast(pa.int64()), blank])
-        return pa.table(columns)
-
-    def fold(self, cycle: Cycle, pool: pa.Table, groups: list[list[Session]]) -> pa.Table:
-        """One row a group: its sessions' states merged, the stored ones first and in order, all groups side by side."""
-        state = len(self.grouping.state)
-        members = [[s.row for s in sorted(g, key=lambda s: (not s.stored, s.start))] for g in groups]
-        newest = pa.array([next(s.row for s in g if not s.stored) for g in groups])
-        acc = pool.take(pa.array([m[0] for m in members]))
-        for number in ("_o", "_g", "_p"):
-            acc = acc.set_column(acc.column_names.index(number), number, pool[number].take(newest))
-        for turn in range(1, max(map(len, members))):
-            rows = [i for i, m in enumerate(members) if len(m) > turn]
-            other = pool.take(pa.array([members[i][turn] for i in rows]))
-            mine = acc.take(pa.array(rows))
-            pairs = {f"h{i}": mine[f"m{i}"] for i in range(state)} | {f"s{i}": other[f"m{i}"] for i in range(state)}
-            pairs |= {"_ht": mine["_t"], "_st": other["_t"]}
-            columns = [*self.grouping.merges(combine=True), "greatest(_ht, _st) AS _t"]
-            merged = cycle.table(f"SELECT {', '.join(columns)} FROM {cycle.bind(pa.table(pairs))}")
-            place = np.full(acc.num_rows, -1)
-            place[rows] = np.arange(len(rows))
-            index = pa.array(np.where(place >= 0, place + acc.num_rows, np.arange(acc.num_rows)))
-            for name in [*[f"m{i}" for i in range(state)], "_t"]:
-                both = pa.concat_arrays([one_chunk(acc[name]), one_chunk(merged[name]).cast(acc[name].type)])
-                acc = acc.set_column(acc.column_names.index(name), name, both.take(index))
-        bounds_of = {"_ws": [min(s.start for s in g) for g in groups], "_we": [max(s.end for s in g) for g in groups]}
-        for name, values in bounds_of.items():
-            acc = acc.append_column(name, pa.array(values, pa.int64()))
-        return acc
-
-    def store_back(self, cycle: Cycle, store: Rows, groups: list[list[Session]], merged: pa.Table) -> None:
-        """Replace the swallowed sessions by what they became."""
+    def store_back(self, cycle: Cycle, store: Rows, stored: Stored, found: Sessions, keys: list[bytes], merged: pa.Table) -> None:
+        """Replace the swallowed sessions by what they became; `keys` are the sessions' own."""
         index = cycle.state(f"{self.name}/ends")
-        gone = [s for g in groups for s in g if s.stored]
+        gone = np.flatnonzero(found.of_stored >= 0).tolist()
+        partition = one_chunk(stored.rows["_p"]).to_pylist()
+        store.delete([stored.keys[row] for row in gone])
+        index.delete_many([end_key(partition[row], stored.keys[row]) for row in gone])
+        bounds = map(bytes.__add__, big_endians(found.spans.ends), big_endians(found.spans.starts))
+        now = list(map(bytes.__add__, keys, bounds))
         partition = one_chunk(merged["_p"]).to_pylist()
-        store.delete([stored_key(s.key, s.start, s.end) for s in gone])
-        index.delete_many([end_key(partition[i], s.end, s.start, s.key) for i, g in enumerate(groups) for s in g if s.stored])
-        names = [*[f"c{i}" for i in range(self.width)], *[f"m{i}" for i in range(len(self.grouping.state))], "_t", "_p"]
-        spans = zip(merged["_ws"].to_pylist(), merged["_we"].to_pylist(), strict=True)
-        keys = [(g[0].key, start, end) for g, (start, end) in zip(groups, spans, strict=True)]
-        store.put([stored_key(k, start, end) for k, start, end in keys], cycle.arrays(merged, names, self.grouping.codec.types))
-        index.put_many([(end_key(p, end, start, k), b"") for p, (k, start, end) in zip(partition, keys, strict=True)])
+        # neighbours in the store are written one after the other
+        order = sorted(range(len(now)), key=now.__getitem__)
+        rows = pa.array(order)
+        store.put([now[row] for row in order], [column.take(rows) for column in cycle.arrays(merged, self.names, self.grouping.codec.types)])
+        index.put_many(sorted((end_key(p, key), b"") for p, key in zip(partition, now, strict=True)))
 
-    def changes(self, cycle: Cycle, pool: pa.Table, groups: list[list[Session]], merged: pa.Table) -> pa.Table:
+    def changes(self, cycle: Cycle, stored: Stored, found: Sessions, merged: pa.Table) -> pa.Table:
         """A tombstone for each stored session that was joined to something, and the sessions as they are now."""
-        spans = list(zip(merged["_ws"].to_pylist(), merged["_we"].to_pylist(), strict=True))
-        order = merged["_o"].to_pylist()
-        gone = [
-            (s, order[i]) for i, g in enumerate(groups) for s in sorted(g, key=lambda s: s.start)
-            if s.stored and (cycle.every_change or (s.start, s.end) != spans[i])
-        ]  # fmt: skip
-        if cycle.every_change:  # a record that falls on its session's only moment changes nothing of its bounds
-            own = [next(s for s in g if not s.stored) for g in groups]
-            alone = {s.key for s, span in zip(own, spans, strict=True) if span == (s.start, s.start)}
-            gone = [(s, o) for s, o in gone if s.key not in alone]
-        tombstones = pool.take(pa.array([s.row for s, _ in gone], pa.int64()))
-        extra = {"_ws": [s.start for s, _ in gone], "_we": [s.end for s, _ in gone], "_o": [o for _, o in gone]}
+        spans = stored.spans
+        owner = found.of_stored
+        now_start, now_end = found.spans.starts[owner], found.spans.ends[owner]
+        grown = (spans.starts != now_start) | (spans.ends != now_end)
+        if cycle.every_change:
+            # a record that falls on its session's only moment changes nothing of its bounds
+            grown = now_start != now_end
+        gone = np.flatnonzero((owner >= 0) & grown)
+        gone = gone[np.lexsort((spans.starts[gone], owner[gone]))]
+        tombstones = stored.rows.take(pa.array(gone))
+        of = pa.array(owner[gone])
+        extra = {
+            "_o": one_chunk(merged["_o"]).take(of), "_g": pa.nulls(len(gone), pa.int64()), "_ws": pa.array(spans.starts[gone]),
+            "_we": pa.array(spans.ends[gone]), "_present": pa.array(np.zeros(len(gone), bool)),
+        }  # fmt: skip
         for name, values in extra.items():
-            tombstones = self.with_column(tombstones, name, pa.array(values, pa.int64()))
-        tombstones = tombstones.append_column("_present", pa.array([False] * len(gone), pa.bool_()))
-        present = merged.append_column("_present", pa.array([True] * merged.num_rows, pa.bool_()))
+            tombstones = tombstones.append_column(name, values)
+        present = merged.append_column("_present", pa.array(np.ones(merged.num_rows, bool)))
         return pa.concat_tables([tombstones.select(present.column_names), present])
-
-    @staticmethod
-    def with_column(table: pa.Table, name: str, column: pa.Array) -> pa.Table:
-        """The table with a column replaced or added."""
-        at = table.column_names.index(name) if name in table.column_names else -1
-        return table.append_column(name, column) if at < 0 else table.set_column(at, name, column)
 
     # ------------------------------------------------------------------------------------------ closing and expiring
 
     def close(self, cycle: Cycle, times: Numbers, table: pa.Table) -> pa.Table | None:
         """The sessions that stream time has now closed, and that were not emitted before."""
-        found: list[tuple[int, int, int, bytes]] = []
+        found: list[bytes] = []
         index = cycle.state(f"{self.name}/ends")
         for p in np.unique(one_chunk(table["_p"]).to_numpy(zero_copy_only=False)).tolist():
             limit = times.get(f"time/{p}", LONGEST_AGO) - grace_of(self.window) - self.window.size_ms
             done = times.get(f"emitted/{p}", LONGEST_AGO)
             if limit <= done:
                 continue
-            found += [(p, *ending(key)) for key, _ in index.scan(end_key(p, done, 0, b"")[:10], end_key(p, limit, 0, b"")[:10])]
+            found += [key[2:] for key, _ in index.scan(window_prefix(p, done), window_prefix(p, limit))]
             times.put(f"emitted/{p}", limit)
         if not found:
             return None
         store = Rows(cycle.state(f"{self.name}/groups"), self.grouping.codec)
-        _, columns = store.lookup([stored_key(key, start, end) for _, start, end, key in found])
-        names = [*[f"c{i}" for i in range(self.width)], *[f"m{i}" for i in range(len(self.grouping.state))], "_t", "_p"]
-        rows = pa.table(dict(zip(names, columns, strict=True)))
+        _, columns = store.lookup([key[16:] + key[:16] for key in found])
+        rows = pa.table(dict(zip(self.names, columns, strict=True)))
         count = len(found)
         rows = rows.append_column("_o", pa.array(np.arange(count))).append_column("_g", pa.nulls(count, pa.int64()))
-        for at, name in ((1, "_ws"), (2, "_we")):
-            rows = rows.append_column(name, pa.array([f[at] for f in found], pa.int64()))
+        ends, starts = bounds([key[:16] for key in found])
+        rows = rows.append_column("_ws", pa.array(starts)).append_column("_we", pa.array(ends))
         return rows.append_column("_present", pa.array([True] * count))
 
     def expire(self, cycle: Cycle, times: Numbers, table: pa.Table) -> None:
@@ -264,8 +245,8 @@ class SessionAggregate:
             done = times.get(f"expired/{p}", LONGEST_AGO)
             if limit - done < max(self.window.size_ms, 1000):
                 continue
-            keys = [key for key, _ in index.scan(end_key(p, LONGEST_AGO, 0, b"")[:10], end_key(p, limit, 0, b"")[:10])]
-            store.delete_many([stored_key(key, start, end) for start, end, key in map(ending, keys)])
+            keys = [key for key, _ in index.scan(window_prefix(p, LONGEST_AGO), window_prefix(p, limit))]
+            store.delete_many([key[18:] + key[2:18] for key in keys])
             index.delete_many(keys)
             times.put(f"expired/{p}", limit)
 
@@ -289,44 +270,31 @@ class SessionAggregate:
         )  # fmt: skip
 
 
-def overlapping(sessions: list[Session], gap: int) -> Iterable[list[Session]]:
-    """Groups of sessions that lie within the gap of each other."""
-    group: list[Session] = []
-    reach = 0
-    for session in sorted(sessions, key=lambda s: (s.start, s.end)):
-        if group and session.start - reach <= gap:
-            group.append(session)
-            reach = max(reach, session.end)
-            continue
-        if group:
-            yield group
-        group, reach = [session], session.end
-    if group:
-        yield group
+def replaced(table: pa.Table, rows: pa.Table, at: Numbers64) -> pa.Table:
+    """The table with the columns of `rows` in place of its own at these row numbers."""
+    place = np.arange(table.num_rows)
+    place[at] = table.num_rows + np.arange(len(at))
+    index = pa.array(place)
+    for name in rows.column_names:
+        column = one_chunk(table[name])
+        both = pa.concat_arrays([column, one_chunk(rows[name]).cast(column.type)])
+        table = table.set_column(table.column_names.index(name), name, both.take(index))
+    return table
 
 
 def framed(key: bytes) -> bytes:
-    """A key with its length before it, so that none is the beginning of another."""
+    """A key with its length before it, so that none is the beginning of another. A session's key in the store is this, its end, its start."""
     short = bounded(key)
     return len(short).to_bytes(2, "big") + short
 
 
-def stored_key(key: bytes, start: int, end: int) -> bytes:
-    """The state key of a session of a framed key."""
-    return key + big_endian(end) + big_endian(start)
+def bounds(raw: list[bytes]) -> tuple[Numbers64, Numbers64]:
+    """The ends and the starts (ms) of sessions, out of the 16 bytes of each in a state key."""
+    numbers = np.frombuffer(b"".join(raw), ">u8").reshape(-1, 2).astype(np.uint64) ^ np.uint64(1 << 63)
+    ends, starts = numbers.astype(np.int64).T
+    return ends, starts
 
 
-def bounds(stored: bytes) -> tuple[int, int]:
-    """(start, end) of a session's state key."""
-    return int.from_bytes(stored[-8:], "big") - (1 << 63), int.from_bytes(stored[-16:-8], "big") - (1 << 63)
-
-
-def end_key(partition: int, end: int, start: int, key: bytes) -> bytes:
-    """The key of a session in the store by end."""
-    return partition.to_bytes(2, "big") + big_endian(end) + big_endian(start) + key
-
-
-def ending(key: bytes) -> tuple[int, int, bytes]:
-    """(start, end, framed key) of a key of the store by end."""
-    end, start = (int.from_bytes(key[at : at + 8], "big") - (1 << 63) for at in (2, 10))
-    return start, end, key[18:]
+def end_key(partition: int, key: bytes) -> bytes:
+    """The key in the store by end of the session of this key."""
+    return partition.to_bytes(2, "big") + key[-16:] + key[:-16]
