@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.connect.json_records import JsonReader
+from tests.connect.json_records import runtime_over
 from tests.connect.web_server import WebServer
 
 from penstock.connect.runtime import ConnectRuntime
@@ -31,7 +31,7 @@ def web() -> Iterator[WebServer]:
 
 @pytest.fixture
 def runtime(log: Log, tmp_path: Path) -> Iterator[ConnectRuntime]:
-    started = ConnectRuntime(log, lambda topics: JsonReader(log, topics), secret_folders=[tmp_path / "secrets"], restart_ms=20, restart_ms_max=80)
+    started = runtime_over(log, secret_folders=[tmp_path / "secrets"], restart_ms=20, restart_ms_max=80)
     yield started
     started.close()
 

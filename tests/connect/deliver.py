@@ -5,15 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 
-from tests.connect.json_records import JsonReader
+from tests.connect.json_records import runtime_over
 
-from penstock.connect.runtime import ConnectRuntime
 from penstock.log import open_log
 
 
 def main() -> None:
     log = open_log(sys.argv[1])
-    runtime = ConnectRuntime(log, lambda topics: JsonReader(log, topics))
+    runtime = runtime_over(log)
     properties = {
         "connector.class": "HttpSink",
         "topics": "alerts",

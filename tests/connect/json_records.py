@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from penstock.connect.records import Record
+from penstock.connect.runtime import ConnectRuntime
 from penstock.errors import TopicError
 from penstock.log.protocol import Append, Log
 from penstock.log.records import records
+from penstock.registry.embedded import EmbeddedRegistry
+from penstock.registry.store import TopicStore
 
 
 def send(log: Log, topic: str, rows: Sequence[dict[str, Any] | bytes | None], *, partition: int = 0, first_key: int = 0) -> None:
@@ -49,3 +52,8 @@ class JsonReader:
             except ValueError as problem:
                 columns, error = {}, f"not JSON: {problem}"
         return Record(topic, partition, row["offset"], row["timestamp"], columns, ("ID",), value is None, key, value, headers, error)
+
+
+def runtime_over(log: Log, columns: frozenset[str] | None = None, **settings: Any) -> ConnectRuntime:
+    """A connector runtime over such topics, with a registry of its own."""
+    return ConnectRuntime(log, lambda topics: JsonReader(log, topics, columns), EmbeddedRegistry(TopicStore(log)), **settings)

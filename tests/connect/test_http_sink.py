@@ -10,7 +10,7 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
-from tests.connect.json_records import send
+from tests.connect.json_records import runtime_over, send
 from tests.connect.web_server import Answer, Request, WebServer
 
 from penstock.connect.runtime import ConnectRuntime
@@ -239,15 +239,13 @@ def test_secrets_never_leave(
         ({"auth.type": "basic"}, "needs 'connection.user'"),
         ({"auth.type": "bearer", "auth.bearer.token": "${env:NO_SUCH_VARIABLE_HERE}"}, "NO_SUCH_VARIABLE_HERE, which is not set"),
         ({"http.api.url": "http://x/${file:/etc/passwd:root}"}, "outside the allowed folders"),
-        ({"topics": ""}, "There is no topic"),
+        ({"topics": ""}, "needs the option 'topics'"),
         ({"connector.class": "Htp"}, "no connector of the class 'Htp'"),
     ],
 )
 def test_mistakes_are_told_before_anything_starts(options: dict[str, str], complaint: str, log: Log, tmp_path: Path) -> None:
-    from tests.connect.json_records import JsonReader
-
     columns = frozenset({"ID", "MESSAGE"})
-    runtime = ConnectRuntime(log, lambda topics: JsonReader(log, topics or ["none"], columns), secret_folders=[tmp_path])
+    runtime = runtime_over(log, columns, secret_folders=[tmp_path])
     properties = {"connector.class": "io.confluent.connect.http.HttpSinkConnector", "topics": "alerts", "http.api.url": "http://x"}
     with pytest.raises(Exception, match=complaint.replace("{", r"\{").replace("}", r"\}").replace(".", r"\.").replace("?", r"\?")):
         runtime.check("SINK", "pager", properties | options)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.connect.json_records import send
+from tests.connect.json_records import runtime_over, send
 from tests.connect.web_server import Answer, Request, WebServer
 
 from penstock.connect.runtime import ConnectRuntime
@@ -61,9 +61,7 @@ def test_pausing_interrupts_a_wait_for_a_retry(log: Log, web: WebServer, runtime
 
 
 def test_resume_ends_a_failure_at_once(log: Log, web: WebServer, tmp_path: Path) -> None:
-    from tests.connect.json_records import JsonReader
-
-    runtime = ConnectRuntime(log, lambda topics: JsonReader(log, topics), restart_ms=3_000_000, restart_ms_max=3_000_000)
+    runtime = runtime_over(log, restart_ms=3_000_000, restart_ms_max=3_000_000)
     web.answers.append(Answer(403))
     send(log, "alerts", [{"N": 1}])
     runtime.start("SINK", "pager", {"connector.class": "HttpSink", "topics": "alerts", "http.api.url": web.url})

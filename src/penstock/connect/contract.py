@@ -66,7 +66,8 @@ class SourceContext(Protocol):
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until `wake` is called (True) or the time has passed (False); None waits for `wake` alone. It costs nothing meanwhile. Where
-        the task is to pause or stop, it ends the poll by an exception that only the runtime catches: let it pass."""
+        the task is to pause or stop, it ends the poll by an exception that only the runtime catches: let it pass. The runtime itself calls
+        `wake` in order to learn whether there is anything (`wait_idle`): look, and where there is nothing wait again or return nothing."""
         ...
 
     def wake(self) -> None:
@@ -83,7 +84,8 @@ class Source(Protocol):
 
     def poll(self) -> SourceBatch:
         """The next records in order, at once where there are any, else after `context.wait`; a bounded number (some thousands). An empty batch
-        means nothing but that a poll is over."""
+        means nothing but that a poll is over. A poll that waits for the far side itself, without `context.wait`, ends within a second or so:
+        until then the task cannot stop."""
         ...
 
     def committed(self, batch: SourceBatch) -> None:

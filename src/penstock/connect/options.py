@@ -73,7 +73,7 @@ class Option:
 IGNORED = re.compile(
     r"(confluent|kafka|reporter|key\.converter|value\.converter|header\.converter|schema\.registry|consumer\.override|producer\.override)(\..*)?"
     r"|name|input\.(key\.|data\.)?format|config\.action\.reload|errors\.log\.(enable|include\.messages)|errors\.retry\..*"
-    r"|errors\.deadletterqueue\.topic\.replication\.factor|behavior\.on\.error|report\.errors\.as"
+    r"|topic\.creation\.(default\.replication\.factor|enable)|errors\.deadletterqueue\.topic\.replication\.factor|behavior\.on\.error|report\.errors\.as"
 )
 
 _CLASS = Option("connector.class", "string", "The connector: one of the names at the head of its page.", REQUIRED)
@@ -123,6 +123,21 @@ EVERY_SOURCE = (
         None,
     ),
     *_RETRIES,
+    Option(
+        "topic.creation.default.partitions",
+        "integer",
+        "How many partitions a topic gets that is made for the first record; the setting `num.partitions` where it is not given.",
+        None,
+        minimum=1,
+    ),
+    Option(
+        "topic.creation.default.cleanup.policy",
+        "choice",
+        "What becomes of old records of such a topic: dropped by age, or all but the last of each key.",
+        "delete",
+        choices=("delete", "compact", "compact,delete", "delete,compact"),
+    ),
+    Option("topic.creation.default.retention.ms", "integer", "How long records of such a topic are kept, in ms; -1 for ever.", -1, minimum=-1),
 )
 
 
@@ -138,7 +153,7 @@ def parse_options(definitions: Sequence[Option], given: Mapping[str, str], secre
             near = difflib.get_close_matches(name.lower(), list(by_name), n=1)
             raise ConfigError(f"The connector has no option '{name}'.", mend=f"Did you mean '{near[0]}'?" if near else "")
     for option in definitions:
-        if values[option.name] is REQUIRED:
+        if values[option.name] is REQUIRED or (option.required and values[option.name] == []):
             raise ConfigError(f"The connector needs the option '{option.name}'.", mend=f"Add '{option.name}'='...' to WITH. {option.documentation}")
     return values
 

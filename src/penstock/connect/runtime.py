@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal as OneOf
 
-from penstock.connect.contract import SinkDefinition, definition_of
+from penstock.connect import positions
+from penstock.connect.contract import Definition, SinkDefinition, SourceDefinition, definition_of
+from penstock.connect.intake import Context
+from penstock.connect.life import Life, TaskState, TaskStatus
 from penstock.connect.options import parse_options, shown_options
-from penstock.connect.records import OpenReader
+from penstock.connect.records import OpenReader, Position
 from penstock.connect.secrets import Secrets
-from penstock.connect.task import SinkTask, TaskSetup, TaskState, TaskStatus
+from penstock.connect.task import Defaults, Task, TaskSetup, Worker
 from penstock.errors import ConfigError, ConnectorError
 from penstock.log.protocol import Log
+from penstock.registry.model import SchemaRegistry
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,57 +36,58 @@ class ConnectorStatus:
 
 @dataclass(frozen=True)
 class _Running:
-    definition: SinkDefinition
+    definition: Definition
     properties: Mapping[str, str]
-    tasks: tuple[SinkTask, ...]
+    tasks: tuple[Task, ...]
 
 
 class ConnectRuntime:
     """The connectors of one process. Every method may be called from any thread.
 
     `secret_folders`: `${file:...}` may read below these alone. `env_pattern`: the environment variables that `${env:...}` may read. A failed
-    task is started again after `restart_ms`, then twice that, up to `restart_ms_max`.
+    task is started again after `restart_ms`, then twice that, up to `restart_ms_max`. `defaults` are asked for at each start of a task.
     """
 
     def __init__(
         self,
         log: Log,
         open_reader: OpenReader,
+        schemas: SchemaRegistry,
         *,
         secret_folders: Sequence[Path] = (),
         env_pattern: str = ".*",
         restart_ms: int = 1_000,
         restart_ms_max: int = 300_000,
+        defaults: Callable[[], Defaults] = Defaults,
     ) -> None:
-        self._log = log
-        self._open_reader = open_reader
-        self._secret_folders = tuple(secret_folders)
-        self._env_pattern = env_pattern
-        self._restart_ms = restart_ms
-        self._restart_ms_max = restart_ms_max
+        def make_secrets() -> Secrets:
+            return Secrets(secret_folders, env_pattern=env_pattern)
+
+        self._worker = Worker(log, schemas, open_reader, make_secrets, restart_ms, restart_ms_max, defaults)
         self._lock = threading.Lock()
         self._connectors: dict[str, _Running] = {}
 
     def check(self, kind: str, name: str, properties: Mapping[str, str]) -> None:
         """Raise ConfigError or TopicError for what would keep the connector from starting: an unknown class or option, a bad value, a
         secret that is not there, a topic that does not exist, a template's column that the records do not have. Nothing is sent."""
-        definition = self._definition(kind, properties)
-        secrets = self._secrets()
+        definition = _definition(kind, properties)
+        secrets = self._worker.make_secrets()
         options = parse_options(definition.all_options, properties, secrets)
-        reader = self._open_reader(options["topics"])
-        definition.open(options, secrets, reader.columns()).close()
+        if isinstance(definition, SinkDefinition):
+            reader = self._worker.open_reader(options["topics"])
+            definition.open(options, secrets, reader.columns()).close()
+        else:
+            life = Life(name, 0, paused=True, restart_ms=0, restart_ms_max=0)
+            setup = TaskSetup(name, 0, 1, definition, properties, self._worker)
+            definition.open(options, secrets, Context(life, setup, {})).close()
 
     def start(self, kind: str, name: str, properties: Mapping[str, str], *, paused: bool = False) -> None:
         """Start a connector from the properties of its statement, secrets unresolved. What goes wrong later shows in its status.
         Raises ConfigError for an unknown class, ConnectorError where a connector of that name runs."""
-        definition = self._definition(kind, properties)
-        tasks_max = _tasks_max(definition, properties)
-        setups = [
-            TaskSetup(name, number, tasks_max, definition, dict(properties), self._log, self._open_reader, self._secrets,
-                      self._restart_ms, self._restart_ms_max)
-            for number in range(tasks_max)
-        ]  # fmt: skip
-        running = _Running(definition, dict(properties), tuple(SinkTask(setup, paused=paused) for setup in setups))
+        definition = _definition(kind, properties)
+        count = self._tasks(definition, properties)
+        setups = [TaskSetup(name, number, count, definition, dict(properties), self._worker) for number in range(count)]
+        running = _Running(definition, dict(properties), tuple(Task(setup, paused=paused) for setup in setups))
         with self._lock:
             if name in self._connectors:
                 raise ConnectorError(f"Connector {name} exists already.", mend="DROP it first, or choose another name.")
@@ -107,13 +112,12 @@ class ConnectRuntime:
         self.start(running.definition.kind, name, running.properties)
 
     def stop(self, name: str) -> None:
-        """Stop the connector and forget it. Its committed offsets stay, so that one of the same name goes on where it was."""
+        """Stop the connector and forget it. Its place stays committed, so that one of the same name goes on where it was."""
         with self._lock:
             running = self._connectors.pop(name, None)
         if running is None:
             raise _unknown(name)
-        for task in running.tasks:
-            task.stop()
+        _stop(running.tasks)
 
     def status(self, name: str) -> ConnectorStatus:
         """The connector as it is now."""
@@ -130,22 +134,34 @@ class ConnectRuntime:
             names = sorted(self._connectors)
         return [self.status(name) for name in names]
 
-    def wait_idle(self, timeout: float | None = None) -> bool:
-        """Wait until the running connectors have delivered all that the log holds now, at most `timeout` seconds; whether they have.
-        A FAILED one has not."""
+    def wait_idle(self, timeout: float | None = None, *, kind: OneOf["SOURCE", "SINK"] | None = None) -> bool:
+        """Wait until the running connectors have nothing more to do, at most `timeout` seconds; whether it came to that. First the sources
+        look once more and find nothing, then the sinks have delivered all that the log holds. A FAILED connector is never idle, nor is a
+        source that always has more; `kind` asks for one kind alone."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        version = self._log.version()
         with self._lock:
-            tasks = [task for running in self._connectors.values() for task in running.tasks]
-        return all(task.wait_idle(version, None if deadline is None else max(0.0, deadline - time.monotonic())) for task in tasks)
+            running = list(self._connectors.values())
+        for each in ("SOURCE", "SINK") if kind is None else (kind,):
+            asked = [(task, task.ask()) for connector in running if connector.definition.kind == each for task in connector.tasks]
+            for task, ticket in asked:
+                if not task.wait_idle(ticket, None if deadline is None else max(0.0, deadline - time.monotonic())):
+                    return False
+        return True
+
+    def forget(self, name: str) -> None:
+        """Forget how far a connector has come: its offsets or its positions. It must not run."""
+        self._worker.log.delete_group(f"connect-{name}")
+        positions.forget(self._worker.log, name)
+
+    def positions(self, name: str) -> dict[str, Position]:
+        """How far each part of a source's world is read, as committed; empty for a sink."""
+        return positions.load(self._worker.log, name)
 
     def close(self) -> None:
         """Stop every connector."""
         with self._lock:
             connectors, self._connectors = list(self._connectors.values()), {}
-        for running in connectors:
-            for task in running.tasks:
-                task.stop()
+        _stop([task for running in connectors for task in running.tasks])
 
     def _find(self, name: str) -> _Running:
         with self._lock:
@@ -154,22 +170,29 @@ class ConnectRuntime:
             raise _unknown(name)
         return running
 
-    def _secrets(self) -> Secrets:
-        return Secrets(self._secret_folders, env_pattern=self._env_pattern)
-
-    def _definition(self, kind: str, properties: Mapping[str, str]) -> SinkDefinition:
-        class_name = next((text for key, text in properties.items() if key.lower() == "connector.class"), None)
-        if class_name is None:
-            raise ConfigError("The connector does not say what it is.", mend="Add 'connector.class'='HttpSink', or another, to WITH.")
-        definition = definition_of(class_name, kind)
-        assert isinstance(definition, SinkDefinition)
-        return definition
+    def _tasks(self, definition: Definition, properties: Mapping[str, str]) -> int:
+        """How many tasks a connector gets. Where its options cannot be read now it gets one, which says so."""
+        try:
+            options = parse_options(definition.all_options, properties, self._worker.make_secrets())
+        except ConfigError:
+            return 1
+        most: int = options["tasks.max"]
+        return max(1, min(most, definition.tasks(options))) if isinstance(definition, SourceDefinition) else most
 
 
-def _tasks_max(definition: SinkDefinition, properties: Mapping[str, str]) -> int:
-    option = next(option for option in definition.all_options if option.name == "tasks.max")
-    text = next((text for key, text in properties.items() if key.lower() == option.name), None)
-    return int(option.default if text is None else option.parse(text, Secrets()))
+def _definition(kind: str, properties: Mapping[str, str]) -> Definition:
+    class_name = next((text for key, text in properties.items() if key.lower() == "connector.class"), None)
+    if class_name is None:
+        raise ConfigError("The connector does not say what it is.", mend="Add 'connector.class'='HttpSink', or another, to WITH.")
+    return definition_of(class_name, kind)
+
+
+def _stop(tasks: Sequence[Task]) -> None:
+    """Stop tasks, all at once: each may have something to finish."""
+    for task in tasks:
+        task.ask_to_stop()
+    for task in tasks:
+        task.stop()
 
 
 def _unknown(name: str) -> ConnectorError:

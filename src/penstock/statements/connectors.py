@@ -10,6 +10,7 @@ from penstock import formats, settings
 from penstock.catalog.model import Connector, DataSource
 from penstock.connect.records import Record
 from penstock.connect.runtime import ConnectRuntime
+from penstock.connect.task import Defaults
 from penstock.engine.operators.source import as_columns, options, split_windows
 from penstock.errors import ConnectorError, TopicError
 from penstock.result import Result, plain_columns
@@ -28,7 +29,14 @@ def open_runtime(db: Database) -> ConnectRuntime:
     if db.path != ":memory:":
         folders.append(Path(db.path) / "secrets")
     pattern = str(settings.value(db.properties, "config.providers.env.param.allowlist.pattern"))
-    return ConnectRuntime(db.log, lambda topics: TopicReader(db, topics), secret_folders=folders, env_pattern=pattern)
+    return ConnectRuntime(
+        db.log, lambda topics: TopicReader(db, topics), db.schemas, secret_folders=folders, env_pattern=pattern, defaults=lambda: defaults(db)
+    )
+
+
+def defaults(db: Database) -> Defaults:
+    """What the settings say of connectors that do not say it themselves."""
+    return Defaults(partitions=int(settings.value(db.properties, "num.partitions")))
 
 
 class TopicReader:
@@ -149,7 +157,7 @@ def drop_connector(db: Database, statement: ast.DropConnector) -> Result:
         raise ConnectorError(f"There is no connector {statement.name}.", mend="SHOW CONNECTORS lists them.").at(statement.position)
     db.catalog.drop(connector)
     db.connectors.stop(connector.name)
-    db.log.delete_group(f"connect-{connector.name}")
+    db.connectors.forget(connector.name)
     return Result(f"Connector {connector.name} is dropped.")
 
 
