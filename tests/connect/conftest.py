@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.connect.databases import mariadb_server, postgres_server  # noqa: F401  # fixtures
 from tests.connect.json_records import runtime_over
 from tests.connect.web_server import WebServer
 

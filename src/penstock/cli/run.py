@@ -39,19 +39,17 @@ def run(
             if stop.is_set():
                 return
             try:
-                _run(db, statement, file)
+                _run(db, statement)
             except Error as error:
                 raise Error(f"{file}: {moved(error, start)}") from error
         _watch(db, stop)
 
 
-def _run(db: penstock.Database, statement: str, file: Path) -> None:
+def _run(db: penstock.Database, statement: str) -> None:
     if nature_of(statement) == "rows that go on":
         follow(db, statement, Output.table)
         return
-    with db.script(file):
-        results = db.execute(statement)
-    for result in results:
+    for result in db.execute(statement):
         if result.columns:
             write(result.columns, result.rows, Output.table)
         elif result.message:

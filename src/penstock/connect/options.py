@@ -10,18 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Literal as OneOf
 
-from penstock.connect.secrets import HIDDEN, Secrets
+from penstock.connect.secrets import HIDDEN, Secrets, hidden_address
 from penstock.errors import ConfigError
 
-OptionType = OneOf["string", "password", "integer", "boolean", "choice", "list", "path", "template", "regex list"]
+OptionType = OneOf["string", "password", "integer", "boolean", "choice", "list", "template", "regex list", "address"]
 REQUIRED = object()
 """The default of an option that must be given."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option. `minimum` is for integers, `choices` (lower case) for choices; `aliases` are other spellings that mean the same. The
-    value of a `path` is a `Path` below the folders that connectors may use."""
+    """One option. `minimum` is for integers, `choices` (lower case) for choices; `aliases` are other spellings that mean the same."""
 
     name: str
     type: OptionType
@@ -45,6 +44,8 @@ class Option:
         match self.type:
             case "password":
                 return secrets.hide(text)
+            case "address":
+                return secrets.hide_in_address(text)
             case "integer":
                 return self._integer(text)
             case "boolean":
@@ -55,8 +56,6 @@ class Option:
                 if text.lower() not in self.choices:
                     raise ConfigError(f"'{self.name}' cannot be '{secrets.redact(text)}'.", mend=f"It is one of: {', '.join(self.choices)}.")
                 return text.lower()
-            case "path":
-                return secrets.files.path(text, self.name)
             case "list":
                 return [part.strip() for part in text.split(",") if part.strip()]
             case _:
@@ -163,8 +162,18 @@ def parse_options(definitions: Sequence[Option], given: Mapping[str, str], secre
 
 def shown_options(definitions: Sequence[Option], given: Mapping[str, str]) -> dict[str, str]:
     """The options as they may be shown: references to secrets as they were written, passwords written out hidden."""
-    secret = {name for option in definitions if option.type == "password" for name in (option.name, *option.aliases)}
-    return {name: HIDDEN if name.lower() in secret and "${" not in text else text for name, text in given.items()}
+    types = {name: option.type for option in definitions for name in (option.name, *option.aliases)}
+
+    def shown(name: str, text: str) -> str:
+        match types.get(name.lower()):
+            case "password" if "${" not in text:
+                return HIDDEN
+            case "address":
+                return hidden_address(text)
+            case _:
+                return text
+
+    return {name: shown(name, text) for name, text in given.items()}
 
 
 def default_text(option: Option) -> str:

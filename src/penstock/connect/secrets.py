@@ -10,12 +10,14 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
-from penstock.connect.folders import Folders
 from penstock.errors import ConfigError
 
 REFERENCE = re.compile(r"\$\{(env|file):([^}]*)\}")
 HIDDEN = "[hidden]"
+# The password of an address (a URL of a database, a broker): before the host, or among the parameters. A careless one may hold an @.
+_ADDRESS_PASSWORD = re.compile(r"(?<=://)(?P<user>[^:/?#]*):(?P<before>[^/?#]*)@|(?<=[?&;])password=(?P<parameter>[^&;#]*)", re.IGNORECASE)
 
 
 class Secrets:
@@ -24,16 +26,7 @@ class Secrets:
     `folders`: files may be read below these only (links followed first). `env_pattern`: environment variables whose whole name matches may be read.
     """
 
-    def __init__(
-        self,
-        folders: Sequence[Path] = (),
-        *,
-        env_pattern: str = ".*",
-        environment: Mapping[str, str] | None = None,
-        files: Folders | None = None,
-    ) -> None:
-        self.files = files or Folders()
-        """Which files the connector may touch beside those of secrets."""
+    def __init__(self, folders: Sequence[Path] = (), *, env_pattern: str = ".*", environment: Mapping[str, str] | None = None) -> None:
         self._folders = [folder.resolve() for folder in folders]
         self._env_pattern = re.compile(env_pattern)
         self._environment = os.environ if environment is None else environment
@@ -48,6 +41,14 @@ class Secrets:
         if value:
             self._known.add(value)
         return value
+
+    def hide_in_address(self, text: str) -> str:
+        """Remember the passwords inside an address, as written and decoded, and return the address."""
+        for match in _ADDRESS_PASSWORD.finditer(text):
+            password = match["before"] or match["parameter"] or ""
+            self.hide(password)
+            self.hide(unquote(password))
+        return text
 
     def redact(self, text: str) -> str:
         """The text with every known secret replaced, the longest first (one may hold another)."""
@@ -90,3 +91,14 @@ class Secrets:
             if equals and not name.startswith(("#", "!")) and name.strip() == key:
                 return value.strip()
         raise ConfigError(f"'{option}' asks for {key} in the file {path}, which does not hold it.", mend=f"Add the line {key}=... to it.")
+
+
+def hidden_address(text: str) -> str:
+    """An address as it may be shown: its passwords left out, unless they are references."""
+
+    def hide(match: re.Match[str]) -> str:
+        if REFERENCE.search(match[0]):
+            return match[0]
+        return f"password={HIDDEN}" if match["parameter"] is not None else f"{match['user']}:{HIDDEN}@"
+
+    return _ADDRESS_PASSWORD.sub(hide, text)

@@ -1,0 +1,1 @@
+"""What the connectors to relational databases share: addresses, errors, types, tables."""
