@@ -57,6 +57,7 @@ class Database:
             self.catalog = Catalog(self.log)
             self.properties = settings.checked(properties or {})
             self.variables: dict[str, str] = {}
+            self._script_folder: Path | None = None
             self.runtime = Runtime(self.log, threads=threads)
             self._connect: ConnectRuntime | None = None
             self._lock = threading.RLock()
@@ -79,7 +80,8 @@ class Database:
         for query in self.catalog.queries():
             queries.launch(self, query)
         for connector in self.catalog.connectors():
-            self._connect.start(connector.kind, connector.name, connector.options, paused=connector.paused)
+            folder = None if connector.folder is None else Path(connector.folder)
+            self._connect.start(connector.kind, connector.name, connector.options, folder=folder, paused=connector.paused)
 
     # ------------------------------------------------------------------------------------------ SQL
 
@@ -128,12 +130,28 @@ class Database:
             return select(self, statements[0], timeout=timeout)
 
     def run_script(self, path: str | Path) -> list[Result]:
-        """Run the statements of a file."""
+        """Run the statements of a file. Connectors that it creates may use the files of its folder."""
         try:
             text = Path(path).read_text()
         except OSError as error:
             raise Error(f"{path} cannot be read: {error.strerror}.") from error
-        return self.execute(text)
+        with self.script(path):
+            return self.execute(text)
+
+    @contextmanager
+    def script(self, path: str | Path) -> Iterator[None]:
+        """What is executed within comes from this file: its connectors' relative paths start at its folder, and may reach what is in it."""
+        with self._lock:
+            before, self._script_folder = self._script_folder, Path(path).resolve().parent
+            try:
+                yield
+            finally:
+                self._script_folder = before
+
+    @property
+    def script_folder(self) -> Path | None:
+        """The folder of the file whose statements are being executed."""
+        return self._script_folder
 
     # ------------------------------------------------------------------------------------------ data
 

@@ -85,6 +85,14 @@ _ALL = (
         "Folders, with commas between them, below which connectors may read files, by `${file:PATH:KEY}`; the database's own folder `secrets` is "
         "always one of them.",
     ),
+    Setting(
+        "connector.file.allowed.paths",
+        "string",
+        "",
+        "Folders, with commas between them, below which connectors may read and write files. Two need no mention: the folder `files` of the "
+        "database, and the folder of the file of SQL that creates the connector, from which its relative paths start. Symbolic links are followed "
+        "before it is decided. It holds from when the database is opened: SET does not widen it.",
+    ),
     Setting("ksql.functions.collect_list.limit", "integer", 1000, "How many values COLLECT_LIST keeps of a group.", minimum=1),
     Setting("ksql.functions.collect_set.limit", "integer", 1000, "How many values COLLECT_SET keeps of a group.", minimum=1),
     Setting("ksql.output.topic.name.prefix", "string", "", "Stands before the name of an output topic that WITH does not name."),

@@ -48,9 +48,10 @@ class CustomType:
 
 @dataclass(frozen=True)
 class Connector:
-    """CREATE SOURCE|SINK CONNECTOR: its options as they were written, secrets unresolved."""
+    """CREATE SOURCE|SINK CONNECTOR: its options as they were written, secrets unresolved. `folder`: that of the file which created it."""
 
     name: str
     kind: OneOf["SOURCE", "SINK"]
     options: dict[str, str]
     paused: bool = False
+    folder: str | None = None

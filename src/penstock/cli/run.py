@@ -39,17 +39,19 @@ def run(
             if stop.is_set():
                 return
             try:
-                _run(db, statement)
+                _run(db, statement, file)
             except Error as error:
                 raise Error(f"{file}: {moved(error, start)}") from error
         _watch(db, stop)
 
 
-def _run(db: penstock.Database, statement: str) -> None:
+def _run(db: penstock.Database, statement: str, file: Path) -> None:
     if nature_of(statement) == "rows that go on":
         follow(db, statement, Output.table)
         return
-    for result in db.execute(statement):
+    with db.script(file):
+        results = db.execute(statement)
+    for result in results:
         if result.columns:
             write(result.columns, result.rows, Output.table)
         elif result.message:

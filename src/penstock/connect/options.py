@@ -13,14 +13,15 @@ from typing import Literal as OneOf
 from penstock.connect.secrets import HIDDEN, Secrets, hidden_address
 from penstock.errors import ConfigError
 
-OptionType = OneOf["string", "password", "integer", "boolean", "choice", "list", "template", "regex list", "address"]
+OptionType = OneOf["string", "password", "integer", "boolean", "choice", "list", "path", "address", "template", "regex list"]
 REQUIRED = object()
 """The default of an option that must be given."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option. `minimum` is for integers, `choices` (lower case) for choices; `aliases` are other spellings that mean the same."""
+    """One option. `minimum` is for integers, `choices` (lower case) for choices; `aliases` are other spellings that mean the same. The
+    value of a `path` is a `Path` below the folders that connectors may use."""
 
     name: str
     type: OptionType
@@ -56,6 +57,8 @@ class Option:
                 if text.lower() not in self.choices:
                     raise ConfigError(f"'{self.name}' cannot be '{secrets.redact(text)}'.", mend=f"It is one of: {', '.join(self.choices)}.")
                 return text.lower()
+            case "path":
+                return secrets.files.path(text, self.name)
             case "list":
                 return [part.strip() for part in text.split(",") if part.strip()]
             case _:

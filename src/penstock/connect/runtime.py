@@ -11,6 +11,7 @@ from typing import Literal as OneOf
 
 from penstock.connect import positions
 from penstock.connect.contract import Definition, SinkDefinition, SourceDefinition, definition_of
+from penstock.connect.folders import Folders
 from penstock.connect.intake import Context
 from penstock.connect.life import Life, TaskState, TaskStatus
 from penstock.connect.options import parse_options, shown_options
@@ -38,14 +39,17 @@ class ConnectorStatus:
 class _Running:
     definition: Definition
     properties: Mapping[str, str]
+    folder: Path | None
     tasks: tuple[Task, ...]
 
 
 class ConnectRuntime:
     """The connectors of one process. Every method may be called from any thread.
 
-    `secret_folders`: `${file:...}` may read below these alone. `env_pattern`: the environment variables that `${env:...}` may read. A failed
-    task is started again after `restart_ms`, then twice that, up to `restart_ms_max`. `defaults` are asked for at each start of a task.
+    `secret_folders`: `${file:...}` may read below these alone. `file_folders`: options that name files may name those below these, and below
+    the folder of the file that creates the connector, but none below `barred_folders`. `env_pattern`: the environment variables that
+    `${env:...}` may read. A failed task is started again after `restart_ms`, then twice that, up to `restart_ms_max`. `defaults` are asked
+    for at each start of a task.
     """
 
     def __init__(
@@ -55,39 +59,43 @@ class ConnectRuntime:
         schemas: SchemaRegistry,
         *,
         secret_folders: Sequence[Path] = (),
+        file_folders: Sequence[Path] = (),
+        barred_folders: Sequence[Path] = (),
         env_pattern: str = ".*",
         restart_ms: int = 1_000,
         restart_ms_max: int = 300_000,
         defaults: Callable[[], Defaults] = Defaults,
     ) -> None:
-        def make_secrets() -> Secrets:
-            return Secrets(secret_folders, env_pattern=env_pattern)
+        def make_secrets(folder: Path | None) -> Secrets:
+            allowed = file_folders if folder is None else (*file_folders, folder)
+            return Secrets(secret_folders, env_pattern=env_pattern, files=Folders(allowed, barred=barred_folders, base=folder))
 
         self._worker = Worker(log, schemas, open_reader, make_secrets, restart_ms, restart_ms_max, defaults)
         self._lock = threading.Lock()
         self._connectors: dict[str, _Running] = {}
 
-    def check(self, kind: str, name: str, properties: Mapping[str, str]) -> None:
+    def check(self, kind: str, name: str, properties: Mapping[str, str], *, folder: Path | None = None) -> None:
         """Raise ConfigError or TopicError for what would keep the connector from starting: an unknown class or option, a bad value, a
         secret that is not there, a topic that does not exist, a template's column that the records do not have. Nothing is sent."""
         definition = _definition(kind, properties)
-        secrets = self._worker.make_secrets()
+        secrets = self._worker.make_secrets(folder)
         options = parse_options(definition.all_options, properties, secrets)
         if isinstance(definition, SinkDefinition):
             reader = self._worker.open_reader(options["topics"])
             definition.open(options, secrets, reader.columns()).close()
         else:
             life = Life(name, 0, paused=True, restart_ms=0, restart_ms_max=0)
-            setup = TaskSetup(name, 0, 1, definition, properties, self._worker)
+            setup = TaskSetup(name, 0, 1, definition, properties, self._worker, folder)
             definition.open(options, secrets, Context(life, setup, {})).close()
 
-    def start(self, kind: str, name: str, properties: Mapping[str, str], *, paused: bool = False) -> None:
-        """Start a connector from the properties of its statement, secrets unresolved. What goes wrong later shows in its status.
+    def start(self, kind: str, name: str, properties: Mapping[str, str], *, folder: Path | None = None, paused: bool = False) -> None:
+        """Start a connector from the properties of its statement, secrets unresolved. `folder`: of the file that creates it. What goes wrong
+        later shows in its status.
         Raises ConfigError for an unknown class, ConnectorError where a connector of that name runs."""
         definition = _definition(kind, properties)
-        count = self._tasks(definition, properties)
-        setups = [TaskSetup(name, number, count, definition, dict(properties), self._worker) for number in range(count)]
-        running = _Running(definition, dict(properties), tuple(Task(setup, paused=paused) for setup in setups))
+        count = self._tasks(definition, properties, folder)
+        setups = [TaskSetup(name, number, count, definition, dict(properties), self._worker, folder) for number in range(count)]
+        running = _Running(definition, dict(properties), folder, tuple(Task(setup, paused=paused) for setup in setups))
         with self._lock:
             if name in self._connectors:
                 raise ConnectorError(f"Connector {name} exists already.", mend="DROP it first, or choose another name.")
@@ -109,7 +117,7 @@ class ConnectRuntime:
         """Stop the tasks and start them anew, from the committed place: options' secrets are read again."""
         running = self._find(name)
         self.stop(name)
-        self.start(running.definition.kind, name, running.properties)
+        self.start(running.definition.kind, name, running.properties, folder=running.folder)
 
     def stop(self, name: str) -> None:
         """Stop the connector and forget it. Its place stays committed, so that one of the same name goes on where it was."""
@@ -170,10 +178,10 @@ class ConnectRuntime:
             raise _unknown(name)
         return running
 
-    def _tasks(self, definition: Definition, properties: Mapping[str, str]) -> int:
+    def _tasks(self, definition: Definition, properties: Mapping[str, str], folder: Path | None) -> int:
         """How many tasks a connector gets. Where its options cannot be read now it gets one, which says so."""
         try:
-            options = parse_options(definition.all_options, properties, self._worker.make_secrets())
+            options = parse_options(definition.all_options, properties, self._worker.make_secrets(folder))
         except ConfigError:
             return 1
         most: int = options["tasks.max"]

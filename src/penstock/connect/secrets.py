@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
+from penstock.connect.folders import Folders
 from penstock.errors import ConfigError
 
 REFERENCE = re.compile(r"\$\{(env|file):([^}]*)\}")
@@ -26,7 +27,16 @@ class Secrets:
     `folders`: files may be read below these only (links followed first). `env_pattern`: environment variables whose whole name matches may be read.
     """
 
-    def __init__(self, folders: Sequence[Path] = (), *, env_pattern: str = ".*", environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folders: Sequence[Path] = (),
+        *,
+        env_pattern: str = ".*",
+        environment: Mapping[str, str] | None = None,
+        files: Folders | None = None,
+    ) -> None:
+        self.files = files or Folders()
+        """Which files the connector may touch beside those of secrets."""
         self._folders = [folder.resolve() for folder in folders]
         self._env_pattern = re.compile(env_pattern)
         self._environment = os.environ if environment is None else environment

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from penstock.connect.contract import Definition, SinkDefinition
 from penstock.connect.delivery import deliver
@@ -32,7 +33,7 @@ class Worker:
     log: Log
     schemas: SchemaRegistry
     open_reader: OpenReader
-    make_secrets: Callable[[], Secrets]
+    make_secrets: Callable[[Path | None], Secrets]  # from the folder of the file that creates the connector
     restart_ms: int
     restart_ms_max: int
     defaults: Callable[[], Defaults] = field(default=Defaults)
@@ -48,6 +49,7 @@ class TaskSetup:
     definition: Definition
     properties: Mapping[str, str]
     worker: Worker
+    folder: Path | None = None  # of the file that creates the connector
 
 
 class Task:
@@ -108,7 +110,7 @@ class Task:
 
     def _run(self) -> None:
         """Work until interrupted. The connector's code is made anew at each start, and with it the secrets are read anew."""
-        definition, secrets = self._setup.definition, self._setup.worker.make_secrets()
+        definition, secrets = self._setup.definition, self._setup.worker.make_secrets(self._setup.folder)
         try:
             options = parse_options(definition.all_options, self._setup.properties, secrets)
             if isinstance(definition, SinkDefinition):

@@ -23,15 +23,31 @@ if TYPE_CHECKING:
 
 
 def open_runtime(db: Database) -> ConnectRuntime:
-    """The connector runtime of a database; secrets lie in the folder `secrets` of the database or where the settings allow."""
-    allowed = str(settings.value(db.properties, "config.providers.file.param.allowed.paths"))
-    folders = [Path(folder.strip()) for folder in allowed.split(",") if folder.strip()]
+    """The connector runtime of a database; secrets lie in the folder `secrets` of the database and files in `files`, or where the
+    settings allow."""
+    secrets = _folders(db, "config.providers.file.param.allowed.paths")
+    files, barred = _folders(db, "connector.file.allowed.paths"), []
     if db.path != ":memory:":
-        folders.append(Path(db.path) / "secrets")
+        home = Path(db.path)
+        secrets.append(home / "secrets")
+        files.append(home / "files")
+        barred.append(home)
     pattern = str(settings.value(db.properties, "config.providers.env.param.allowlist.pattern"))
     return ConnectRuntime(
-        db.log, lambda topics: TopicReader(db, topics), db.schemas, secret_folders=folders, env_pattern=pattern, defaults=lambda: defaults(db)
+        db.log,
+        lambda topics: TopicReader(db, topics),
+        db.schemas,
+        secret_folders=secrets,
+        file_folders=files,
+        barred_folders=barred,
+        env_pattern=pattern,
+        defaults=lambda: defaults(db),
     )
+
+
+def _folders(db: Database, setting: str) -> list[Path]:
+    """The folders of a setting."""
+    return [Path(folder.strip()) for folder in str(settings.value(db.properties, setting)).split(",") if folder.strip()]
 
 
 def defaults(db: Database) -> Defaults:
@@ -137,9 +153,10 @@ def create_connector(db: Database, statement: ast.CreateConnector) -> Result:
             return Result(f"Connector {statement.name} exists already.")
         raise ConnectorError(f"A connector {statement.name} exists already.", mend="DROP it first, or choose another name.").at(statement.position)
     properties = {name: text_of(value) for name, value in statement.properties.items()}
-    db.connectors.check(statement.kind, statement.name, properties)
-    db.catalog.put(Connector(statement.name, statement.kind, properties))
-    db.connectors.start(statement.kind, statement.name, properties)
+    db.connectors.check(statement.kind, statement.name, properties, folder=db.script_folder)
+    folder = None if db.script_folder is None else str(db.script_folder)
+    db.catalog.put(Connector(statement.name, statement.kind, properties, folder=folder))
+    db.connectors.start(statement.kind, statement.name, properties, folder=db.script_folder)
     return Result(f"Connector {statement.name} is created and runs.")
 
 
