@@ -61,7 +61,8 @@ def _archives() -> Path:
     return cache
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports on loopback that nobody listens on."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -73,7 +74,7 @@ def _free_ports(count: int) -> list[int]:
 def _from_archives() -> Iterator[str]:
     classpath = f"{_archives()}/*"
     folder = Path(tempfile.mkdtemp(prefix="penstock-kafka-"))
-    broker, controller = _free_ports(2)
+    broker, controller = free_ports(2)
     settings = folder / "server.properties"
     settings.write_text(
         f"""process.roles=broker,controller
@@ -127,7 +128,7 @@ auto.create.topics.enable=false
 
 @contextlib.contextmanager
 def _from_docker() -> Iterator[str]:
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     name = f"penstock-kafka-{uuid.uuid4().hex[:8]}"
     settings = {
         "KAFKA_NODE_ID": "1",

@@ -37,6 +37,9 @@ class JsonReader:
     def columns(self) -> frozenset[str] | None:
         return self._columns
 
+    def types(self, topic: str) -> None:
+        return None
+
     def read(self, topic: str, partition: int, offset: int, max_records: int) -> list[Record]:
         batch = self._log.read(topic, partition, offset, max_records=max_records)
         return [self._record(topic, partition, row) for row in batch.to_pylist()]

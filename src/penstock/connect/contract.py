@@ -7,13 +7,14 @@ import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from typing import Literal as OneOf
 
 from penstock.connect.options import EVERY_SINK, EVERY_SOURCE, Option
 from penstock.connect.records import Position, Record, SourceBatch
 from penstock.connect.secrets import Secrets
 from penstock.errors import ConfigError, ConnectorError
+from penstock.sql.types import SqlType
 
 
 class RetriableError(ConnectorError):
@@ -25,7 +26,33 @@ class RetriableError(ConnectorError):
 
 
 class RefusedError(ConnectorError):
-    """The far side refuses these very records, and will again: each goes the way that `errors.tolerance` says."""
+    """The far side refuses records, and will again: each goes the way that `errors.tolerance` says.
+
+    `refused`: which records of the put, with the reason of each; all the others are then taken. Without it nobody knows which, and the runtime
+    gives them again one by one.
+    """
+
+    def __init__(self, what: str, *, mend: str = "", refused: Sequence[tuple[Record, str]] = ()) -> None:
+        super().__init__(what, mend=mend)
+        self.refused = tuple(refused)
+
+
+class SinkContext(Protocol):
+    """What the runtime gives to a sink's code."""
+
+    @property
+    def connector(self) -> str:
+        """The connector's name."""
+        ...
+
+    @property
+    def columns(self) -> frozenset[str] | None:
+        """The names of the columns that every record has; None where that is not known before reading."""
+        ...
+
+    def types(self, topic: str) -> Mapping[str, SqlType] | None:
+        """The types of a topic's columns, in the schema's order; None where nothing says them. Transforms may have changed the records."""
+        ...
 
 
 class Sink(Protocol):
@@ -38,6 +65,22 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class GatheringSink(Sink, Protocol):
+    """A sink that keeps records over many puts and delivers them together, in files perhaps. Its `put` only takes the records. What it has not
+    delivered when it is closed comes again at the next start: it has nothing to save."""
+
+    def delivered(self) -> Mapping[tuple[str, int], int]:
+        """How far each (`record.stands_in`, partition) is delivered for good: the offset before which nothing is needed again. Asked after each
+        put and tick."""
+        ...
+
+    def tick(self) -> float | None:
+        """Deliver what is due by the clock; the seconds after which it is called again though nothing was put, None: only after the next put.
+        Raises as `put` does."""
         ...
 
 
@@ -131,12 +174,12 @@ class ConnectorDefinition:
 class SinkDefinition(ConnectorDefinition):
     """A sink connector.
 
-    `batch_max`: how many records a `put` gets, from the options. `open`: (options, secrets, columns or None where unknown) -> the sink;
-    it raises ConfigError for what only it can check, and must not reach for the network.
+    `batch_max`: how many records a `put` gets, from the options. `open`: (options, secrets, context) -> the sink; it raises ConfigError
+    for what only it can check, and must not reach for the network.
     """
 
     batch_max: Callable[[Mapping[str, Any]], int]
-    open: Callable[[Mapping[str, Any], Secrets, frozenset[str] | None], Sink]
+    open: Callable[[Mapping[str, Any], Secrets, SinkContext], Sink]
 
     @property
     def kind(self) -> OneOf["SOURCE", "SINK"]:

@@ -42,7 +42,7 @@ def ensure_topic(log: Log, topic: str) -> None:
 
 def letter_of_sink(record: Record, *, connector: str, task: int, stage: Stage, error: Error) -> Letter:
     """The letter of a record that a sink could not decode or deliver: its bytes as they stand. The error's text must be free of secrets."""
-    place = {"topic": record.topic, "partition": str(record.partition), "offset": str(record.offset)}
+    place = {"topic": record.stands_in, "partition": str(record.partition), "offset": str(record.offset)}
     return Letter(record.key, record.value, (*record.headers, *_context(place, connector, task, stage, error)))
 
 

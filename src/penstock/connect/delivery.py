@@ -1,47 +1,110 @@
-"""A sink's run: reads records, delivers them, and commits its place after the delivery."""
+"""A sink's run: reads records, delivers them, and commits how far everything is delivered."""
 
 from __future__ import annotations
 
 import logging
+import time
+from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.connect.contract import RefusedError, Sink, SinkDefinition
-from penstock.connect.dead_letters import Stage, ensure_topic, letter_of_sink
-from penstock.connect.life import Life, TaskInterruptedError
+from penstock.connect.contract import GatheringSink, RefusedError, Sink, SinkDefinition
+from penstock.connect.dead_letters import Letter, Stage, ensure_topic, letter_of_sink
+from penstock.connect.life import Life
 from penstock.connect.records import Record, RecordReader
 from penstock.connect.retries import Retries
 from penstock.connect.secrets import Secrets
 from penstock.errors import ConnectorError, DataError, Error
+from penstock.sql.types import SqlType
 
 if TYPE_CHECKING:
     from penstock.connect.task import TaskSetup
 
 READ_MAX = 500
-"""Records read at once, however few of them go into a delivery."""
+"""Records read at once, however few of them go into a delivery; a sink of larger batches gets them."""
 WATCH_S = 0.1
 """The longest wait for records before the task looks whether it was stopped."""
 
 _logger = logging.getLogger("penstock.connect")
 
+Place = tuple[str, int]
+"""A topic and a partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicContext:
+    """A sink's context: what the reader of its topics knows."""
+
+    connector: str
+    reader: RecordReader
+
+    @property
+    def columns(self) -> frozenset[str] | None:
+        """The columns that every record has."""
+        return self.reader.columns()
+
+    def types(self, topic: str) -> Mapping[str, SqlType] | None:
+        """The types of a topic's columns."""
+        return self.reader.types(topic)
+
 
 def deliver(life: Life, setup: TaskSetup, definition: SinkDefinition, options: Mapping[str, Any], secrets: Secrets) -> None:
     """Deliver until interrupted."""
     reader = setup.worker.open_reader(options["topics"])
-    sink = definition.open(options, secrets, reader.columns())
+    sink = definition.open(options, secrets, TopicContext(setup.connector, reader))
     try:
         _Delivery(life, setup, definition, options, secrets, sink).run(reader)
     finally:
         sink.close()
 
 
+class _Passage:
+    """What a run holds of one partition: where it reads on, which records the sink has and may still lose, which were refused."""
+
+    def __init__(self, position: int) -> None:
+        self.position = self.committed = position
+        self._given: deque[int] = deque()
+        self._letters: deque[tuple[int, Letter]] = deque()
+
+    def give(self, record: Record) -> None:
+        """The sink has taken the record."""
+        self._given.append(record.offset)
+        self.position = record.offset + 1
+
+    def refuse(self, record: Record, letter: Letter) -> None:
+        """The record is not the sink's; its letter is written with the offset that passes it."""
+        self._letters.append((record.offset, letter))
+        self.position = record.offset + 1
+
+    def take(self, upto: int) -> int:
+        """Forget the taken records before the offset `upto`: they are delivered. How many they were."""
+        count = 0
+        while self._given and self._given[0] < upto:
+            self._given.popleft()
+            count += 1
+        return count
+
+    def safe(self) -> int:
+        """The offset before which nothing is open: that of the first record that the sink may lose, else the end of what was read."""
+        return self._given[0] if self._given else self.position
+
+    def take_letters(self) -> list[Letter]:
+        """The letters before `safe`."""
+        letters = []
+        while self._letters and self._letters[0][0] < self.safe():
+            letters.append(self._letters.popleft()[1])
+        return letters
+
+
 class _Delivery:
-    """One run of a task: positions, retries, refusals."""
+    """One run of a task. A sink that gathers is asked how far it is; any other has delivered what it has taken."""
 
     def __init__(
         self, life: Life, setup: TaskSetup, definition: SinkDefinition, options: Mapping[str, Any], secrets: Secrets, sink: Sink
     ) -> None:
         self._life, self._setup, self._secrets, self._sink = life, setup, secrets, sink
+        self._gathering = sink if isinstance(sink, GatheringSink) else None
         self._log = setup.worker.log
         self._group = f"connect-{setup.connector}"
         self._batch_max = definition.batch_max(options)
@@ -49,7 +112,7 @@ class _Delivery:
         self._tolerant: bool = options["errors.tolerance"] == "all"
         named = options["errors.deadletterqueue.topic.name"]
         self._dead_letters: str = f"dlq-{setup.connector}" if named is None else named
-        self._positions: dict[tuple[str, int], int] = dict(self._log.committed(self._group))
+        self._passages = {place: _Passage(offset) for place, offset in self._log.committed(self._group).items()}
 
     def run(self, reader: RecordReader) -> None:
         if self._tolerant and self._dead_letters:
@@ -57,58 +120,90 @@ class _Delivery:
         while self._life.may_run():
             version = self._log.version()
             mine = [(topic, p) for topic, p in reader.partitions() if p % self._setup.of == self._setup.id]
-            moved = [self._drain(reader, topic, p) for topic, p in mine]
+            moved = [self._drain(reader, place) for place in mine]
+            due_s = self._tick()
             if not any(moved):
-                self._life.note_idle(version)
-                while self._life.may_run() and self._log.watch(version, WATCH_S) == version:
-                    pass
+                self._rest(version, due_s)
 
-    def _drain(self, reader: RecordReader, topic: str, partition: int) -> bool:
+    def _rest(self, version: int, due_s: float | None) -> None:
+        """Wait for records, or until a sink that gathers has something to do by the clock."""
+        self._life.note_idle(version)
+        until = None if due_s is None else time.monotonic() + due_s
+        while self._life.may_run():
+            wait_s = WATCH_S if until is None else min(WATCH_S, until - time.monotonic())
+            if wait_s <= 0 or self._log.watch(version, wait_s) != version:
+                return
+
+    def _drain(self, reader: RecordReader, place: Place) -> bool:
         """Deliver the next records of a partition; whether there were any."""
-        records = reader.read(topic, partition, self._positions.get((topic, partition), 0), READ_MAX)
+        passage = self._passages.setdefault(place, _Passage(0))
+        records = reader.read(*place, passage.position, max(READ_MAX, self._batch_max))
         run: list[Record] = []
         for record in records:
             if record.error is None:
                 run.append(record)
                 if len(run) < self._batch_max:
                     continue
-            self._deliver(run)
+            self._deliver(place, run)
             run = []
             if record.error is not None:
-                self._refuse(record, DataError(record.error), "VALUE_CONVERTER")
-        self._deliver(run)
+                self._refuse(place, record, DataError(record.error), "VALUE_CONVERTER")
+                self._settle(place)
+        self._deliver(place, run)
         return bool(records)
 
-    def _deliver(self, records: Sequence[Record]) -> None:
+    def _deliver(self, place: Place, records: Sequence[Record]) -> None:
         if not records:
             return
-        if not self._life.may_run():
-            raise TaskInterruptedError
+        self._life.check()
+        reasons: dict[int, str] = {}
+        mend = ""
         try:
             self._retries.until_done(lambda: self._sink.put(records))
         except RefusedError as error:
-            if len(records) == 1:
-                self._refuse(records[0], error, "TASK_PUT")
-            else:  # one of them spoils the batch: only that one is to suffer
+            if not error.refused and len(records) > 1:  # one of them spoils the batch: only that one is to suffer
                 for record in records:
-                    self._deliver([record])
-            return
-        last = records[-1]
-        self._positions[last.topic, last.partition] = last.offset + 1
-        self._log.commit_offsets(self._group, {(last.topic, last.partition): last.offset + 1})
-        self._life.count(delivered=len(records))
+                    self._deliver(place, [record])
+                return
+            reasons = {record.offset: reason for record, reason in error.refused} or {records[0].offset: error.what}
+            mend = error.mend
+        for record in records:
+            if record.offset in reasons:
+                self._refuse(place, record, RefusedError(reasons[record.offset], mend=mend), "TASK_PUT")
+            else:
+                self._passages[place].give(record)
+        self._settle(place)
 
-    def _refuse(self, record: Record, error: Error, stage: Stage) -> None:
-        """Let a record go to the dead letter topic, together with its offset, or fail where errors.tolerance is none."""
+    def _tick(self) -> float | None:
+        """Let a sink that gathers deliver what is due; the seconds until it wants to be asked again."""
+        if self._gathering is None:
+            return None
+        due_s = self._retries.until_done(self._gathering.tick)
+        for place in self._passages:
+            self._settle(place)
+        return due_s
+
+    def _refuse(self, place: Place, record: Record, error: Error, stage: Stage) -> None:
+        """Let a record go to the dead letter topic, or fail where errors.tolerance is none."""
         safe = type(error)(self._secrets.redact(f"{record.place}: {error}"))
         if not self._tolerant:
+            self._settle(place)
             raise ConnectorError(safe.what, mend="With 'errors.tolerance'='all' such records go to a dead letter topic.")
-        position = {(record.topic, record.partition): record.offset + 1}
-        with self._log.begin() as transaction:
-            if self._dead_letters:
-                letter = letter_of_sink(record, connector=self._setup.connector, task=self._setup.id, stage=stage, error=safe)
-                letter.append(transaction, self._dead_letters)
-            transaction.commit_offsets(self._group, position)
-        self._positions.update(position)
-        self._life.count(refused=1)
+        letter = letter_of_sink(record, connector=self._setup.connector, task=self._setup.id, stage=stage, error=safe)
+        self._passages[place].refuse(record, letter)
         _logger.warning("connector %s refused %s", self._setup.connector, safe.what)
+
+    def _settle(self, place: Place) -> None:
+        """Commit what is open no more: the offset, and with it, in one transaction, the dead letters that lie before it."""
+        passage = self._passages[place]
+        upto = passage.position if self._gathering is None else self._gathering.delivered().get(place, 0)
+        delivered, safe = passage.take(upto), passage.safe()
+        if safe <= passage.committed:
+            return
+        letters = passage.take_letters()
+        with self._log.begin() as transaction:
+            for letter in letters if self._dead_letters else ():
+                letter.append(transaction, self._dead_letters)
+            transaction.commit_offsets(self._group, {place: safe})
+        passage.committed = safe
+        self._life.count(delivered=delivered, refused=len(letters))

@@ -15,7 +15,8 @@ class Record:
 
     `columns` holds the key's and the value's columns by name, in the schema's order, as natural Python values; of a tombstone only the key's,
     and `tombstone` is True. `key` and `value` are the bytes as stored, for dead letters. `error` is the reason why the bytes could not be
-    decoded (then `columns` is empty). `timestamp` is in ms.
+    decoded (then `columns` is empty). `timestamp` is in ms. `origin` is the topic that the record stands in, where a transform has given it another
+    `topic` to go to.
     """
 
     topic: str
@@ -29,11 +30,17 @@ class Record:
     value: bytes | None = None
     headers: Sequence[tuple[str, bytes]] = field(default=())
     error: str | None = None
+    origin: str | None = None
+
+    @property
+    def stands_in(self) -> str:
+        """The topic that the record was read from, whatever topic it is sent on as."""
+        return self.origin or self.topic
 
     @property
     def place(self) -> str:
         """Where the record stands: `topic-partition@offset`."""
-        return f"{self.topic}-{self.partition}@{self.offset}"
+        return f"{self.stands_in}-{self.partition}@{self.offset}"
 
     def value_columns(self) -> dict[str, Any]:
         """The columns that are not part of the key."""
@@ -49,6 +56,10 @@ class RecordReader(Protocol):
 
     def columns(self) -> frozenset[str] | None:
         """The names of the columns that every record has; None where that is not known before reading (no schema)."""
+        ...
+
+    def types(self, topic: str) -> Mapping[str, SqlType] | None:
+        """The types of the columns of a topic's records, key columns first; None where nothing says them."""
         ...
 
     def read(self, topic: str, partition: int, offset: int, max_records: int) -> list[Record]:

@@ -11,6 +11,7 @@ from typing import Literal as OneOf
 
 from penstock.connect import positions
 from penstock.connect.contract import Definition, SinkDefinition, SourceDefinition, definition_of
+from penstock.connect.delivery import TopicContext
 from penstock.connect.folders import Folders
 from penstock.connect.intake import Context
 from penstock.connect.life import Life, TaskState, TaskStatus
@@ -82,7 +83,7 @@ class ConnectRuntime:
         options = parse_options(definition.all_options, properties, secrets)
         if isinstance(definition, SinkDefinition):
             reader = self._worker.open_reader(options["topics"])
-            definition.open(options, secrets, reader.columns()).close()
+            definition.open(options, secrets, TopicContext(name, reader)).close()
         else:
             life = Life(name, 0, paused=True, restart_ms=0, restart_ms_max=0)
             setup = TaskSetup(name, 0, 1, definition, properties, self._worker, folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from penstock.engine.operators.source import as_columns, options, split_windows
 from penstock.errors import ConnectorError, TopicError
 from penstock.result import Result, plain_columns
 from penstock.sql import ast
+from penstock.sql.types import BIGINT, SqlType
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,6 +85,16 @@ class TopicReader:
             names |= {"WINDOWSTART", "WINDOWEND"} if source.window else frozenset()
             shared = names if shared is None else shared & names
         return shared
+
+    def types(self, topic: str) -> Mapping[str, SqlType] | None:
+        """The types of a topic's columns; of a windowed key its bounds too. None where the topic is no source's."""
+        source = self._sources.get(topic)
+        if source is None:
+            return None
+        headers = {h.name for h in source.headers}
+        bounds = {"WINDOWSTART": BIGINT, "WINDOWEND": BIGINT} if source.window else {}
+        key = {c.name: c.type for c in source.schema.key}
+        return {**key, **bounds, **{c.name: c.type for c in source.schema.value if c.name not in headers}}
 
     def read(self, topic: str, partition: int, offset: int, max_records: int) -> list[Record]:
         """At most `max_records` records from `offset` on."""

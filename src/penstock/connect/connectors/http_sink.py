@@ -301,5 +301,5 @@ CREATE SINK CONNECTOR alerts WITH (
 );""",
     options=OPTIONS,
     batch_max=lambda options: options["batch.max.size"],
-    open=HttpSink,
+    open=lambda options, secrets, context: HttpSink(options, secrets, context.columns),
 )
