@@ -7,10 +7,11 @@ from decimal import Decimal as D
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.engine.rows import RowCodec, pack_keys
+from penstock.engine.rows import RowCodec, pack_key_array, pack_keys
 from penstock.sql import types as t
 
 VALUES: dict[t.SqlType, st.SearchStrategy[object]] = {
@@ -64,6 +65,22 @@ def test_keys_are_equal_exactly_where_the_columns_are() -> None:
     columns = [pa.array([p[0] for p in pairs]), pa.array([p[1] for p in pairs])]
     assert len(set(pack_keys(columns, [t.STRING, t.STRING]))) == len(pairs)
     assert pack_keys([pa.array(["x"])], [t.STRING]) == [b"sx"]
+
+
+@pytest.mark.parametrize("type_", [t.STRING, t.INTEGER, t.BIGINT, t.DOUBLE, t.BYTES])
+def test_keys_are_the_same_as_a_list_and_as_an_array(type_: t.SqlType) -> None:
+    values: list[object] = {t.STRING: ["", "é", "ab"], t.BYTES: [b"", b"\0", b"ab"]}.get(type_, [-5, 0, 7])  # type: ignore[call-overload]
+    for given_ in (values, [*values, None]):
+        column = pa.array(given_, t.arrow_type(type_))
+        for columns, types in (([column], [type_]), ([column, column], [type_, type_])):
+            assert pack_key_array(columns, types).to_pylist() == pack_keys(columns, types)
+            assert len(set(pack_keys(columns, types))) == len(given_)
+
+
+def test_whole_numbers_sort_as_keys() -> None:
+    numbers = [-(2**63), -256, -1, 0, 1, 255, 256, 2**63 - 1]
+    keys = pack_keys([pa.array(numbers)], [t.BIGINT])
+    assert keys == sorted(keys)
 
 
 def test_all_types_at_once() -> None:

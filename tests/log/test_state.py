@@ -66,6 +66,8 @@ def test_clearing_leaves_the_other_stores(log: Log, topic_name: Callable[[], str
         assert snapshot.state(one).count() == 0
         with pytest.raises(StorageError, match="for reading"):
             snapshot.state(two).clear()
+        with pytest.raises(StorageError, match="for reading"):
+            snapshot.state(two).delete_range(b"", b"9")
 
 
 def test_any_name_and_many_stores(log: Log, topic_name: Callable[[], str]) -> None:
@@ -106,6 +108,7 @@ def test_a_key_too_long_is_told(log: Log, topic_name: Callable[[], str]) -> None
 step = st.one_of(
     st.tuples(st.just("put"), st.lists(st.tuples(st.binary(max_size=3), st.binary(max_size=3)))),
     st.tuples(st.just("delete"), st.lists(st.binary(max_size=3))),
+    st.tuples(st.just("delete range"), st.lists(st.binary(max_size=2), min_size=2, max_size=2)),
     st.tuples(st.just("clear"), st.none()),
     st.tuples(st.just("commit"), st.none()),
     st.tuples(st.just("abort"), st.none()),
@@ -129,6 +132,10 @@ def test_a_store_is_a_sorted_dict(steps: list[tuple[str, list[object]]], start: 
             store.delete_many(given_)  # type: ignore[arg-type]
             for key in given_:
                 model.pop(key, None)  # type: ignore[call-overload]
+        elif kind == "delete range":
+            low, high = given_
+            store.delete_range(low, high)  # type: ignore[arg-type]
+            model = {key: value for key, value in model.items() if not low <= key < high}  # type: ignore[operator]
         elif kind == "clear":
             store.clear()
             model.clear()

@@ -99,5 +99,8 @@ class CycleStore(StateStore):
         if keys:
             self._write().delete_many(keys)
 
+    def delete_range(self, start: bytes, end: bytes) -> None:
+        self._write().delete_range(start, end)
+
     def clear(self) -> None:
         self._write().clear()

@@ -27,6 +27,10 @@ NO_VALUE = re.compile(r"Could not convert string ['\"](.* is no [A-Z]+(?:\(\d+, 
 """How DuckDB words the casts of `functions.casts` that say themselves what is wrong."""
 
 
+BOUND = re.compile(r"\bbatch\d+\b")
+"""The name of a bound table."""
+
+
 class EvaluationError(Exception):
     """Some row of a batch cannot be evaluated: take the careful pass."""
 
@@ -60,6 +64,8 @@ class Evaluator:
             self._instance = Evaluator._instances[careful]
             self.connection = self._instance.connection.cursor()
         self._bound: list[str] = []
+        self._waiting: dict[str, pa.Table] = {}
+        self._known: dict[str, pa.Table] = {}
         self._count = 0
 
     def need(self, functions: Iterable[PythonFunction]) -> None:
@@ -76,20 +82,42 @@ class Evaluator:
         if isinstance(table, pa.RecordBatch):
             table = pa.Table.from_batches([table])
         self._count += 1
-        name = f"b{self._count}"
-        self.connection.register(name, table)
-        self._bound.append(name)
+        name = f"batch{self._count}"
+        self._waiting[name] = table
         return name
+
+    def rows(self, table: pa.Table) -> str:
+        """SQL of a table's rows. To run it as it is costs nothing."""
+        sql = f"SELECT {', '.join(table.column_names)} FROM {self.bind(table)}"
+        self._known[sql] = table
+        return sql
+
+    def known(self, sql: str) -> pa.Table | None:
+        """The rows of this SQL where they need not be computed."""
+        return self._known.get(sql)
 
     def release(self) -> None:
         """Forget the bound tables; their names may be given again."""
         for name in self._bound:
             self.connection.unregister(name)
         self._bound.clear()
+        self._waiting.clear()
+        self._known.clear()
         self._count = 0
+
+    def _register(self, sql: str) -> None:
+        """Show DuckDB the tables that the SQL names: it takes longer than a small query over them, and not all that is bound is read."""
+        for name in BOUND.findall(sql):
+            if name in self._waiting:
+                self.connection.register(name, self._waiting.pop(name))
+                self._bound.append(name)
 
     def table(self, sql: str) -> pa.Table:
         """Run a query; raise EvaluationError where a row's value makes it fail."""
+        known = self.known(sql)
+        if known is not None:
+            return known
+        self._register(sql)
         try:
             return self.connection.sql(sql).to_arrow_table()
         except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
@@ -105,6 +133,7 @@ class Evaluator:
     def row_errors(self, table: str, rows: list[int], sql: str) -> list[str]:
         """Why an expression failed in these rows of a bound table whose column `_row` numbers them; one reason a row."""
         reasons: list[str] = []
+        self._register(table)
         for row in rows[:REASONS_MAX]:
             try:
                 self.connection.sql(f"SELECT {sql} FROM {table} WHERE _row = {row}").fetchall()

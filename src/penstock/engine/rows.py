@@ -194,23 +194,41 @@ def row_bytes(rows: Bytes) -> list[bytes]:
 SIGNED = {"INTEGER": 4, "BIGINT": 8, "DATE": 4, "TIME": 8, "TIMESTAMP": 8}
 
 
+def plain(columns: Sequence[pa.Array], types: Sequence[SqlType]) -> bool:
+    """Whether a key is one value, of a type whose bytes are made by column."""
+    return len(columns) == 1 and not columns[0].null_count and isinstance(types[0], Primitive) and types[0].name in ("STRING", *SIGNED)
+
+
 def pack_keys(columns: Sequence[pa.Array], types: Sequence[SqlType]) -> list[bytes]:
     """A state key for each row: equal exactly where all columns are equal.
 
     A single STRING is its own UTF-8 text, a single whole number sorts as numbers do: then rows in the order of the column touch the store in
     its own order, which is several times quicker than leaping about.
     """
-    if len(columns) != 1 or columns[0].null_count or not isinstance(types[0], Primitive):
+    if not plain(columns, types):
         return RowCodec(types).encode(columns)
-    (column,), name = columns, types[0].name
-    if name == "STRING":
-        joined: list[bytes] = pc.binary_join_element_wise(pa.scalar(b"s", pa.binary()), column.cast(pa.binary()), b"").to_pylist()
+    if types[0] == Primitive("STRING"):
+        joined: list[bytes] = pack_key_array(columns, types).to_pylist()
         return joined
-    if name not in SIGNED:
-        return RowCodec(types).encode(columns)
-    size = SIGNED[name]
+    return row_bytes(sortable_bytes(columns[0], types[0]))
+
+
+def pack_key_array(columns: Sequence[pa.Array], types: Sequence[SqlType]) -> pa.Array:
+    """The same as an array of binary."""
+    if not plain(columns, types):
+        return pa.array(RowCodec(types).encode(columns), pa.binary())
+    if types[0] == Primitive("STRING"):
+        return pc.binary_join_element_wise(pa.scalar(b"s", pa.binary()), columns[0].cast(pa.binary()), b"")
+    raw = sortable_bytes(columns[0], types[0])
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(raw.shape[1]), len(raw), [None, pa.py_buffer(raw)]).cast(pa.binary())
+
+
+def sortable_bytes(column: pa.Array, type_: SqlType) -> Bytes:
+    """Whole numbers without NULLs as bytes that sort as they do, (rows, size)."""
+    assert isinstance(type_, Primitive)
+    size = SIGNED[type_.name]
     raw = np.empty((len(column), size + 1), np.uint8)
     raw[:, 0] = ord("n")
     raw[:, 1:] = fixed_bytes(column, size)[:, ::-1]
     raw[:, 1] ^= 0x80
-    return row_bytes(raw)
+    return raw

@@ -137,6 +137,14 @@ class Cycle:
         """Make a table readable in this cycle's SQL; its name there."""
         return self._evaluator.bind(table)
 
+    def rows(self, table: pa.Table) -> str:
+        """SQL of a table's rows, for a stage: whoever wants them as they are gets the table."""
+        return self._evaluator.rows(table)
+
+    def known(self, stage: Stage) -> pa.Table | None:
+        """The stage's rows where they are computed already."""
+        return self._evaluator.known(stage.sql)
+
     def need(self, functions: Iterable[PythonFunction]) -> None:
         """Register the Python functions that SQL of this cycle calls."""
         self._evaluator.need(functions)

@@ -70,6 +70,10 @@ class StateStore(Protocol):
 
     def delete_many(self, keys: Sequence[bytes]) -> None: ...
 
+    def delete_range(self, start: bytes, end: bytes) -> None:
+        """Remove the items with start <= key < end."""
+        ...
+
     def scan(self, start: bytes = b"", end: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """The items with start <= key < end, in key order."""
         ...

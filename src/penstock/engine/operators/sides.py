@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 
 from penstock.engine.evaluate import one_chunk
 from penstock.engine.operators.contract import Operator
-from penstock.engine.rows import RowCodec, pack_keys
+from penstock.engine.rows import RowCodec, pack_key_array
 from penstock.engine.stage import Cycle, Stage
-from penstock.engine.state import bounded
+from penstock.engine.state import KEY_BYTES_MAX, bounded
 from penstock.plan import steps
 from penstock.sql.types import BIGINT, SqlType
 
@@ -24,6 +24,7 @@ Flags = npt.NDArray[np.bool_]
 Picks = tuple[Numbers64, Numbers64]
 """For each joined row, the numbers of its rows on the left and on the right; -1 where there is none."""
 
+EMPTY = pa.scalar(b"", pa.binary())
 LONGEST_AGO = -(1 << 62)
 NEVER = 1 << 62
 
@@ -101,10 +102,16 @@ class Side:
         width = len(self.types)
         bounds = ["_ws", "_we"] if self.windowed else []
         columns = [f"c{i}" for i in range(width)]
-        wanted = ", ".join([*columns, *bounds, "_t", "_g", "_o", "_present"])
+        wanted = [*columns, *bounds, "_t", "_g", "_o", "_present"]
         # a key of several columns may have a NULL among them
-        keyed = "c0 IS NOT NULL" if len(self.schema.key) == 1 else "TRUE"
-        table = cycle.table(f"SELECT {wanted} FROM ({stage.sql}) WHERE {condition} AND {keyed}")
+        keyed = len(self.schema.key) == 1
+        known = cycle.known(stage) if condition == "_present" else None
+        if known is not None:
+            keep = one_chunk(known["_present"])
+            keep = pc.and_(keep, one_chunk(known["c0"]).is_valid()) if keyed else keep
+            table = known.select(wanted) if pc.all(keep).as_py() else known.select(wanted).filter(keep)
+        else:
+            table = cycle.table(f"SELECT {', '.join(wanted)} FROM ({stage.sql}) WHERE {condition}{' AND c0 IS NOT NULL' if keyed else ''}")
         records, places = (one_chunk(table[name]).to_numpy(zero_copy_only=False) for name in ("_g", "_o"))
         if len(places) and not (places[1:] > places[:-1]).all():
             table = table.take(pa.array(np.argsort(places)))
@@ -118,12 +125,18 @@ class Side:
 
     def keys(self, rows: Rows) -> list[bytes]:
         """The rows' state keys: their key, with its window where windowed. The key must not be NULL."""
+        keys: list[bytes] = self.key_array(rows).to_pylist()
+        return keys
+
+    def key_array(self, rows: Rows) -> pa.Array:
+        """The same as an array of binary."""
         keyed = len(self.schema.key)
-        packed = pack_keys(rows.columns[:keyed], self.types[:keyed])
+        keys = pack_key_array(rows.columns[:keyed], self.types[:keyed])
         if self.windowed:
-            bounds = zip(*(big_endians(b.to_numpy(zero_copy_only=False)) for b in rows.bounds), strict=True)
-            packed = [key + start + end for key, (start, end) in zip(packed, bounds, strict=True)]
-        return list(map(bounded, packed))
+            keys = pc.binary_join_element_wise(keys, *(sortable(b.to_numpy(zero_copy_only=False)) for b in rows.bounds), EMPTY)
+        if (pc.max(pc.binary_length(keys)).as_py() or 0) > KEY_BYTES_MAX:
+            keys = pa.array(map(bounded, keys.to_pylist()), pa.binary())
+        return keys
 
 
 def is_windowed(step: steps.Step) -> bool:
@@ -182,6 +195,13 @@ def numbered(keys: Sequence[Sequence[bytes]]) -> list[Numbers64]:
 def marked(key: bytes) -> bytes:
     """A key behind its length, so that none is the beginning of another."""
     return len(key).to_bytes(2, "big") + key
+
+
+def all_marked(keys: pa.Array) -> pa.Array:
+    """The same of an array of binary."""
+    lengths = pc.binary_length(keys).to_numpy(zero_copy_only=False).astype(">u2")
+    marks = pa.FixedSizeBinaryArray.from_buffers(pa.binary(2), len(lengths), [None, pa.py_buffer(lengths)]).cast(pa.binary())
+    return pc.binary_join_element_wise(marks, keys, EMPTY)
 
 
 def sortable(numbers: Numbers64) -> pa.Array:

@@ -189,10 +189,9 @@ class Source:
         columns = [f"c{i}" for i in range(len(step.schema.columns))]
         meta = ["_t", "_p", "_o", "_g", "_present", *(["_ws", "_we"] if step.window else []), *(["_old"] if table_kind and self.old else [])]
         disorder, oldest = disorder_ms(table)
-        sql = f"SELECT {', '.join([*columns, *meta])} FROM {cycle.bind(table)}"
         return Stage(
-            sql, step.schema, is_table=table_kind, windowed=step.window is not None, old=table_kind and self.old,
-            disorder_ms=disorder, oldest_ms=oldest, empty=table.num_rows == 0, rows=table.num_rows,
+            cycle.rows(table.select([*columns, *meta])), step.schema, is_table=table_kind, windowed=step.window is not None,
+            old=table_kind and self.old, disorder_ms=disorder, oldest_ms=oldest, empty=table.num_rows == 0, rows=table.num_rows,
         )  # fmt: skip
 
     def with_old(self, cycle: Cycle, table: pa.Table) -> pa.Table:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
+
 from penstock.engine.operators.contract import Operator
 from penstock.engine.sql import Compiler
 from penstock.engine.stage import Cycle, Stage
@@ -59,6 +61,10 @@ class Select:
         compiler = Compiler(stage.columns)
         sqls = [compiler(expr) for expr in exprs]
         if not stage.old:
+            known = cycle.known(stage)
+            if known is not None and all(sql in known.column_names for sql in sqls):
+                columns = {f"c{i}": known[sql] for i, sql in enumerate(sqls)} | {name: known[name] for name in stage.meta}
+                return replace(stage, sql=cycle.rows(pa.table(columns)), schema=self.step.schema)
             stage, sqls = cycle.compute(stage, compiler, sqls, names)
             return stage.select(sqls, self.step.schema)
         keys = len(self.step.key)

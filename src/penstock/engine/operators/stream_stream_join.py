@@ -18,10 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.engine.evaluate import one_chunk
 from penstock.engine.operators.changes import nothing
 from penstock.engine.operators.contract import Operator
-from penstock.engine.operators.sides import LONGEST_AGO, NEVER, Numbers64, Picks, Rows, Side, big_endians, joined, latest, marked, numbered, sortable
+from penstock.engine.operators.sides import EMPTY, LONGEST_AGO, NEVER, Numbers64, Picks, Rows, Side, all_marked, big_endians, joined, latest, sortable
 from penstock.engine.operators.turns import Clock, Output, tick
 from penstock.engine.stage import Cycle, Stage
 from penstock.engine.state import Numbers, big_endian
@@ -29,22 +28,28 @@ from penstock.engine.state import Rows as Stored
 from penstock.plan import steps
 from penstock.sql.types import BIGINT
 
+MINUTE_MS = 60 * 1000
 DAY_MS = 24 * 3600 * 1000
 REACH_MS_MAX = 1 << 60
-SPANS_MIN = 4
-"""From how many windows' length of time on in a batch, its rows are matched window by window."""
 
 
 @dataclass
 class Partners:
     """One side in a cycle: its arrivals, then the stored rows that may match; in the end behind them those that waited in vain. `numbers` are the
-    numbers of the arrivals and stored rows, `keys` and `stored_keys` their keys."""
+    numbers of the arrivals and stored rows, `keys` the places of their keys among the cycle's."""
 
     rows: Rows
     numbers: Numbers64
-    keys: list[bytes]
-    stored_keys: list[bytes]
+    keys: Numbers64
     arrived: int
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of a cycle's arrivals, each once, marked and in the order of their bytes; `of` are the places there of each side's arrivals."""
+
+    marked: pa.Array
+    of: tuple[Numbers64, Numbers64]
 
 
 @dataclass
@@ -66,7 +71,7 @@ class StreamStreamJoin:
         self.span_ms = before + after + 1
         self.grace_ms = min(max(DAY_MS - before - after, 0) if step.grace_ms is None else step.grace_ms, REACH_MS_MAX)
         self.retention_ms = before + after + self.grace_ms
-        self.bucket_ms = max(self.span_ms, self.retention_ms // 8)
+        self.bucket_ms = max(self.span_ms, min(self.retention_ms // 8, MINUTE_MS))
         self.outer = (step.join in ("LEFT", "FULL"), step.join in ("RIGHT", "FULL"))
 
     def run(self, cycle: Cycle) -> Stage:
@@ -78,17 +83,17 @@ class StreamStreamJoin:
         times = Numbers(cycle.state(f"{self.name}/times"))
         reached = (times.get("time/0", LONGEST_AGO), times.get("time/1", LONGEST_AGO))
         clock = tick(left, right, times.get("rows", 0), reached)
-        keys = (self.sides[0].keys(left.rows), self.sides[1].keys(right.rows))
+        keys = placed(self.sides[0].key_array(left.rows), self.sides[1].key_array(right.rows))
         partners = (
             self.partners(cycle, 0, left.rows, clock, keys, right.rows.times, reached[0]),
             self.partners(cycle, 1, right.rows, clock, keys, left.rows.times, reached[1]),
         )
-        picks = self.pairs(cycle, partners, clock)
+        picks = self.pairs(partners, clock)
         output = self.meetings(partners, picks)
         for side in (0, 1):
             if self.outer[side]:
                 self.lonely(cycle, side, partners, picks, clock, output)
-            self.keep(cycle, side, partners[side], clock)
+            self.keep(cycle, side, partners[side], keys, clock)
         for side in (0, 1):
             times.put(f"time/{side}", int(clock.own[side][-1]))
             self.expire(cycle, side, times, int(clock.own[side][-1]))
@@ -97,67 +102,75 @@ class StreamStreamJoin:
 
     # ------------------------------------------------------------------------------------------ partners
 
-    def partners(
-        self, cycle: Cycle, side: int, rows: Rows, clock: Clock, keys: tuple[list[bytes], list[bytes]], others: Numbers64, reached: int
-    ) -> Partners:
+    def partners(self, cycle: Cycle, side: int, rows: Rows, clock: Clock, keys: Keys, others: Numbers64, reached: int) -> Partners:
         """A side's arrivals and its stored rows that the other side's arrivals, of the times `others`, may meet."""
-        ranges = self.ranges(side, keys[1 - side], others, reached)
-        stored_keys, columns = self.store(cycle, side).scan_many(ranges)
+        stored_keys, columns = self.store(cycle, side).scan_many(self.ranges(side, keys, others, reached))
+        if not stored_keys:
+            return Partners(rows, clock.numbers[side], keys.of[side], len(rows))
+        places = pc.index_in(pc.binary_slice(pa.array(stored_keys, pa.binary()), 8, -16), keys.marked).to_numpy(zero_copy_only=False)
         numbers = columns[-1].to_numpy(zero_copy_only=False).astype(np.int64)
         together = rows.followed_by(self.sides[side].loaded(columns))
-        return Partners(together, np.concatenate([clock.numbers[side], numbers]), keys[side], list(map(plain, stored_keys)), len(rows))
+        return Partners(together, np.concatenate([clock.numbers[side], numbers]), np.concatenate([keys.of[side], places]), len(rows))
 
-    def ranges(self, side: int, keys: list[bytes], times: Numbers64, reached: int) -> list[tuple[bytes, bytes]]:
-        """The stretches of a side's store that hold what rows of the other with these keys and times may meet, sorted."""
+    def ranges(self, side: int, keys: Keys, times: Numbers64, reached: int) -> list[tuple[bytes, bytes]]:
+        """The stretches of a side's store that hold what the other side's arrivals, of these times, may meet, sorted."""
         low = np.maximum(times - self.behind[1 - side], reached - self.retention_ms + 1)
         high = np.minimum(times + self.ahead[1 - side], reached)
         rows = np.flatnonzero(low <= high)
         if not len(rows):
             return []
-        low, high, (number,) = low[rows], high[rows], numbered([[keys[row] for row in rows.tolist()]])
+        low, high, place = low[rows], high[rows], keys.of[1 - side][rows]
         # a stretch is no longer than a bucket, so it lies in one or two
         first, last = low // self.bucket_ms, high // self.bucket_ms
         two = first != last
-        bucket = np.concatenate([first, last[two]])
-        number, row = np.concatenate([number, number[two]]), np.concatenate([rows, rows[two]])
+        bucket, place = np.concatenate([first, last[two]]), np.concatenate([place, place[two]])
         low = np.concatenate([low, (last * self.bucket_ms)[two]])
         high = np.concatenate([np.minimum(high, (first + 1) * self.bucket_ms - 1), high[two]])
-        order = np.lexsort((number, bucket))
-        bucket, number, row, low, high = (a[order] for a in (bucket, number, row, low, high))
-        starts = np.flatnonzero(np.concatenate([[True], (np.diff(bucket) != 0) | (np.diff(number) != 0)]))
+        order = np.lexsort((place, bucket))
+        bucket, place, low, high = (a[order] for a in (bucket, place, low, high))
+        starts = np.flatnonzero(np.concatenate([[True], (np.diff(bucket) != 0) | (np.diff(place) != 0)]))
         lows, highs = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts) + 1
-        prefixes = [p + marked(keys[r]) for p, r in zip(big_endians(bucket[starts]), row[starts].tolist(), strict=True)]
-        return sorted((p + a, p + b) for p, a, b in zip(prefixes, big_endians(lows), big_endians(highs), strict=True))
+        prefixes = pc.binary_join_element_wise(sortable(bucket[starts]), keys.marked.take(pa.array(place[starts])), EMPTY)
+        begin, end = (pc.binary_join_element_wise(prefixes, sortable(bound), EMPTY).to_pylist() for bound in (lows, highs))
+        return list(zip(begin, end, strict=True))
 
     # ------------------------------------------------------------------------------------------ pairs
 
-    def pairs(self, cycle: Cycle, partners: tuple[Partners, Partners], clock: Clock) -> Picks:
+    def pairs(self, partners: tuple[Partners, Partners], clock: Clock) -> Picks:
         """All pairs of rows of which the later is an arrival."""
-        if not len(partners[0].numbers) or not len(partners[1].numbers):
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        numbers = numbered([[*p.keys, *p.stored_keys] for p in partners])
-        names = []
-        for side, (p, key) in enumerate(zip(partners, numbers, strict=True)):
+        left, right = partners
+        # an arrival on the left meets all that is on the right, what is stored on the left the right's arrivals alone
+        every = self.near(left, slice(0, left.arrived), right, slice(0, None))
+        rest = self.near(left, slice(left.arrived, None), right, slice(0, right.arrived))
+        picks = [np.concatenate([a, b]) for a, b in zip(every, rest, strict=True)]
+        numbers = [p.numbers[pick] for p, pick in zip(partners, picks, strict=True)]
+        there = np.zeros(len(picks[0]), bool)
+        for side in (0, 1):
             # the other side's rows are there from this time on, at the turn of an arrival
-            oldest = np.full(len(p.numbers), LONGEST_AGO)
-            oldest[: p.arrived] = clock.at(clock.own[1 - side], p.numbers[: p.arrived]) - self.retention_ms
-            columns = {"i": np.arange(len(key)), "k": key, "t": p.rows.times, "n": p.numbers, "h": oldest}
-            names.append(cycle.bind(pa.table({name: pa.array(column) for name, column in columns.items()})))
-        left, right = names
-        within = f"r.t BETWEEN l.t - {self.behind[0]} AND l.t + {self.ahead[0]}"
-        new = f"greatest(l.n, r.n) >= {clock.first} AND CASE WHEN l.n > r.n THEN r.t > l.h ELSE l.t > r.h END"
-        together = "l.k = r.k"
-        ends = np.concatenate([p.rows.times for p in partners])
-        if int(ends.max() - ends.min()) > SPANS_MIN * self.span_ms:
-            # a key's rows of other windows than a row's own and its neighbours need not even be looked at
-            span = self.span_ms
-            left = (
-                f"(SELECT *, unnest(range(greatest(t - {self.behind[0]}, 0) // {span}, (t + {self.ahead[0]}) // {span} + 1)) AS w FROM {left})"
-            )
-            right = f"(SELECT *, t // {span} AS w FROM {right})"
-            together += " AND l.w = r.w"
-        found = cycle.table(f"SELECT l.i AS l, r.i AS r FROM {left} l JOIN {right} r ON {together} AND {within} AND {new}")
-        return one_chunk(found["l"]).to_numpy(zero_copy_only=False), one_chunk(found["r"]).to_numpy(zero_copy_only=False)
+            turn = np.flatnonzero(numbers[side] > numbers[1 - side])
+            oldest = clock.at(clock.own[1 - side], numbers[side][turn]) - self.retention_ms
+            there[turn] = partners[1 - side].rows.times[picks[1 - side][turn]] > oldest
+        return picks[0][there], picks[1][there]
+
+    def near(self, left: Partners, lefts: slice, right: Partners, rights: slice) -> Picks:
+        """The pairs of rows of these slices that have one key and lie within the window of each other."""
+        keys, times = right.keys[rights], right.rows.times[rights]
+        mine, mine_times = left.keys[lefts], left.rows.times[lefts]
+        if not len(keys) or not len(mine):
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        # key and time as one number each: a time is its rank among the right side's times
+        known = np.sort(times)
+        width = len(known) + 1
+        points = keys * width + np.searchsorted(known, times)
+        begin = mine * width + np.searchsorted(known, mine_times - self.behind[0])
+        end = mine * width + np.searchsorted(known, mine_times + self.ahead[0], side="right")
+        order, turn = np.argsort(points), np.argsort(begin)  # what is looked up in order is found several times quicker
+        points = points[order]
+        begin, end = np.searchsorted(points, begin[turn]), np.searchsorted(points, end[turn])
+        counts = end - begin
+        ends = np.cumsum(counts)
+        found = np.arange(ends[-1]) + np.repeat(begin - ends + counts, counts)
+        return np.repeat(turn, counts) + (lefts.start or 0), order[found] + (rights.start or 0)
 
     def meetings(self, partners: tuple[Partners, Partners], picks: Picks) -> Output:
         """The pairs, each in its turn; those of one arrival by time and age of their other row."""
@@ -228,26 +241,26 @@ class StreamStreamJoin:
         """The store of a side's rows, by bucket of time, key, time and number."""
         return Stored(cycle.state(f"{self.name}/{('left', 'right')[side]}"), self.codecs[side])
 
-    def keep(self, cycle: Cycle, side: int, p: Partners, clock: Clock) -> None:
+    def keep(self, cycle: Cycle, side: int, p: Partners, keys: Keys, clock: Clock) -> None:
         """Store the arrivals that later rows may still meet."""
         times = p.rows.times[: p.arrived]
         rows = np.flatnonzero(times > clock.own[side][-1] - self.retention_ms)
         if not len(rows):
             return
-        times, numbers = times[rows], p.numbers[rows]
-        plain_keys = pa.array(p.keys if len(rows) == p.arrived else [p.keys[row] for row in rows.tolist()], pa.binary())
-        keys = stored_keys(times // self.bucket_ms, plain_keys, times, numbers)
-        index = pa.array(rows)
+        buckets, places = times[rows] // self.bucket_ms, p.keys[rows]
+        # neighbours in the store are written one after the other
+        order = np.argsort((buckets - buckets.min()) * len(keys.marked) + places, kind="stable")
+        rows, index = rows[order], pa.array(rows[order])
+        parts = (sortable(buckets[order]), keys.marked.take(pa.array(places[order])), sortable(times[rows]), sortable(p.numbers[rows]))
         columns = [c.take(index) for c in [*self.sides[side].stored(p.rows), pa.array(p.numbers)]]
-        self.store(cycle, side).put(keys, columns)
+        self.store(cycle, side).put(pc.binary_join_element_wise(*parts, EMPTY).to_pylist(), columns)
 
     def expire(self, cycle: Cycle, side: int, times: Numbers, reached: int) -> None:
         """Forget the buckets that nothing can meet any more."""
         limit = (reached - self.retention_ms + 1) // self.bucket_ms
         if reached == LONGEST_AGO or limit <= times.get(f"expired/{side}", 0):
             return
-        store = self.store(cycle, side).store
-        store.delete_many([key for key, _ in store.scan(b"", big_endian(limit))])
+        self.store(cycle, side).store.delete_range(b"", big_endian(limit))
         times.put(f"expired/{side}", limit)
 
     # ------------------------------------------------------------------------------------------ what goes on
@@ -263,19 +276,15 @@ class StreamStreamJoin:
             "_t": pa.array(times), "_p": pa.array(np.zeros(len(turns), np.int32)), "_o": pa.array(np.arange(len(turns))),
             "_g": pa.array(clock.at(clock.records, turns)), "_present": pa.array(np.ones(len(turns), bool)),
         }  # fmt: skip
-        sql = f"SELECT * FROM {cycle.bind(pa.table(table))}"
-        return Stage(sql, self.step.schema, windowed=self.sides[0].windowed)
+        return Stage(cycle.rows(pa.table(table)), self.step.schema, windowed=self.sides[0].windowed)
 
 
-def stored_keys(buckets: Numbers64, keys: pa.Array, times: Numbers64, numbers: Numbers64) -> list[bytes]:
-    """The keys of stored rows: bucket, length and key, time, number."""
-    lengths = pc.binary_length(keys).to_numpy(zero_copy_only=False).astype(">u2")
-    marks = pa.FixedSizeBinaryArray.from_buffers(pa.binary(2), len(lengths), [None, pa.py_buffer(lengths)]).cast(pa.binary())
-    parts = (sortable(buckets), marks, keys, sortable(times), sortable(numbers))
-    found: list[bytes] = pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.binary())).to_pylist()
-    return found
-
-
-def plain(stored: bytes) -> bytes:
-    """The key within a stored row's: behind the bucket and its own length."""
-    return stored[10 : 10 + int.from_bytes(stored[8:10], "big")]
+def placed(left: pa.Array, right: pa.Array) -> Keys:
+    """The keys of both sides' arrivals."""
+    together = pa.concat_arrays([left, right]).dictionary_encode()
+    marked = all_marked(together.dictionary)
+    order = pc.array_sort_indices(marked)
+    place = np.empty(len(order), np.int64)
+    place[order.to_numpy(zero_copy_only=False)] = np.arange(len(order))
+    places = place[together.indices.to_numpy(zero_copy_only=False)]
+    return Keys(marked.take(order), (places[: len(left)], places[len(left) :]))

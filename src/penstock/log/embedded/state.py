@@ -68,6 +68,11 @@ class LmdbStateStore(StateStore):
             if seek(key):
                 delete()
 
+    def delete_range(self, start: bytes, end: bytes) -> None:
+        self._check_writable()
+        if self._prefix is not None:
+            self._delete(self._prefix + start, self._prefix + end)
+
     def scan(self, start: bytes = b"", end: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         if self._prefix is None:
             return
@@ -123,12 +128,15 @@ class LmdbStateStore(StateStore):
         self._check_writable()
         if self._prefix is None:
             return
-        beyond = _after(self._prefix)
-        more = self._cursor.set_range(self._prefix)
-        while more and self._cursor.key() < beyond:
-            more = self._cursor.delete()
+        self._delete(self._prefix, _after(self._prefix))
         self._view.txn.delete(self._name_key, db=self._view.meta)
         self._prefix = None
+
+    def _delete(self, first: bytes, beyond: bytes) -> None:
+        """Remove the items of the database with first <= key < beyond."""
+        more, key, delete = self._cursor.set_range(first), self._cursor.key, self._cursor.delete
+        while more and key() < beyond:
+            more = delete()
 
     def _make(self) -> bytes:
         self._check_writable()
