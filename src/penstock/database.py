@@ -85,8 +85,9 @@ class Database:
 
     # ------------------------------------------------------------------------------------------ SQL
 
-    def execute(self, sql: str) -> list[Result]:
+    def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Result]:
         """Run statements, separated by semicolons; one result each. Stops at the first that fails, raising `penstock.Error`.
+        With `parameters` each `:name` in the text stands for a value, as in `query`.
 
         >>> import penstock
         >>> with penstock.connect(":memory:") as db:
@@ -95,24 +96,28 @@ class Database:
         ...     db.execute("SELECT id, n FROM s;")[0].rows
         [('a', 1)]
         """
-        return list(self.execute_each(sql))
+        return list(self.execute_each(sql, parameters))
 
-    def execute_each(self, sql: str) -> Iterator[Result]:
+    def execute_each(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Iterator[Result]:
         """Like `execute`, each result as it is there."""
         from penstock.statements import run
 
-        for statement in self.statements(sql):
+        for statement in self.statements(sql, parameters):
             with self._lock:
                 yield run(self, statement)
 
-    def statements(self, sql: str) -> Iterator[ast.Statement]:
-        """The statements of a text, with the session's variables in place. Raises SqlError at the first mistake, before anything runs."""
+    def statements(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Iterator[ast.Statement]:
+        """The statements of a text, with the session's variables and the parameters in place. Raises SqlError at the first mistake, before
+        anything runs."""
         from penstock.sql.parser import parse
 
-        yield from parse(sql, self.variables)
+        yield from parse(sql, self.variables, parameters)
 
-    def query(self, sql: str, *, timeout: float | None = None) -> Query:
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Query:
         """Run one SELECT: a pull query, or with EMIT a push query, which ends after `timeout` seconds without a row.
+
+        With `parameters` each `:name` in the text stands for a value (None, bool, int, float, Decimal, str, date, time, datetime, or a list of
+        them), never for SQL, whatever it holds. Raises SqlError, also for a name without a value.
 
         >>> import penstock
         >>> with penstock.connect(":memory:") as db:
@@ -120,10 +125,15 @@ class Database:
         ...     _ = db.insert("s", [{"n": 1}, {"n": 2}])
         ...     [row["N"] for row in db.query("SELECT n FROM s WHERE n > 1 EMIT CHANGES LIMIT 1;")]
         [2]
+        >>> with penstock.connect(":memory:") as db:
+        ...     _ = db.execute("CREATE STREAM s (name STRING) WITH (kafka_topic='s', value_format='JSON', partitions=1);")
+        ...     _ = db.insert("s", [{"name": "O'Hara"}, {"name": "x"}])
+        ...     db.query("SELECT name FROM s WHERE name = :name;", {"name": "O'Hara"}).fetchall()
+        [("O'Hara",)]
         """
         from penstock.statements.select import select
 
-        statements = list(self.statements(sql))
+        statements = list(self.statements(sql, parameters))
         if len(statements) != 1:
             raise Error(f"query() takes one SELECT, but there are {len(statements)} statements.", mend="Use execute().")
         with self._lock:
@@ -176,6 +186,20 @@ class Database:
         from penstock.statements.insert import insert_rows
 
         return insert_rows(self, source, rows, timestamp)
+
+    def insert_together(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> int:
+        """Append rows to several streams and tables, name -> rows as dicts, in one transaction: all of them are there or none. The number of rows.
+
+        >>> import penstock
+        >>> with penstock.connect(":memory:") as db:
+        ...     _ = db.execute("CREATE STREAM s (n INT) WITH (kafka_topic='s', value_format='JSON', partitions=1);")
+        ...     _ = db.execute("CREATE TABLE t (id STRING PRIMARY KEY, n INT) WITH (kafka_topic='t', value_format='JSON', partitions=1);")
+        ...     db.insert_together({"s": [{"n": 1}, {"n": 2}], "t": [{"id": "last", "n": 2}]})
+        3
+        """
+        from penstock.statements.insert import insert_together
+
+        return insert_together(self, rows)
 
     # ------------------------------------------------------------------------------------------ life
 

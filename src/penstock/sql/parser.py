@@ -6,13 +6,14 @@ trees deeper than `DEPTH_MAX` are refused, since what reads them does recurse.
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import Any
 
 from penstock.errors import Position, SqlError
 from penstock.sql import ast, build_expressions, build_queries, build_statements, mistakes, ordinary, tables
+from penstock.sql.parameters import bind
 from penstock.sql.tokens import Lines, Token, split_statements, statements, tokenize
 from penstock.sql.types import SqlType
 from penstock.sql.variables import substitute
@@ -24,18 +25,24 @@ TOKENS_MAX = 50_000
 _TOKENS_SHALLOW = 90  # the statement around an expression takes a few levels too
 
 
-def parse(text: str, variables: MutableMapping[str, str] | None = None) -> list[ast.Statement]:
+def parse(
+    text: str, variables: MutableMapping[str, str] | None = None, parameters: Mapping[str, Any] | None = None
+) -> list[ast.Statement]:
     """All statements of a text; the last semicolon may be missing.
 
     With `variables` (by lower-case name) each `${name}` is replaced before its statement is parsed, and DEFINE and UNDEFINE
-    take effect on `variables` for the statements after them. Raises SqlError at the first mistake.
+    take effect on `variables` for the statements after them. With `parameters` each `:name` stands for a value.
+    Raises SqlError at the first mistake.
     """
-    if variables is None:
+    if variables is None and parameters is None:
         lines = Lines(text)
         return [_statement(text, tokens, lines) for tokens, _ in statements(tokenize(text))]
     parsed = []
+    variables = {} if variables is None else variables
     for piece in split_statements(text):
         body = substitute(piece.text, variables)
+        if parameters is not None:
+            body = bind(body, parameters, piece.position)
         lines = Lines(body, piece.position)
         for tokens, _ in statements(tokenize(body)):
             statement = _statement(body, tokens, lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,25 +38,48 @@ def insert_values(db: Database, statement: ast.InsertValues) -> Result:
         evaluator.need(compiler.needs.values())
         row = evaluator.once(f"SELECT {', '.join(sqls)}", statement.position)
     columns = {name: row[f"c{i}"].combine_chunks() for i, (name, _) in enumerate(plan.values)}
-    append(db, plan.source, columns, 1)
+    db.log.append(*encoded(db, plan.source, columns, 1))
     return Result(f"1 row is inserted into {plan.source.name}.")
 
 
 def insert_rows(db: Database, name: str, rows: Any, timestamp: str | None) -> int:
     """Append rows given as dicts, an Arrow table, a Polars or a pandas frame."""
+    source = writable(db, name)
+    columns, count = columns_given(source, rows, timestamp)
+    if count:
+        db.log.append(*encoded(db, source, columns, count))
+    return count
+
+
+def insert_together(db: Database, rows: Mapping[str, Sequence[Any]]) -> int:
+    """Append rows of several sources in one transaction. The number of rows."""
+    appends: list[Append] = []
+    total = 0
+    for name, of_source in rows.items():
+        source = writable(db, name)
+        columns, count = columns_given(source, of_source, None)
+        if count:
+            appends += encoded(db, source, columns, count)
+            total += count
+    if appends:
+        with db.log.begin() as transaction:
+            for append in appends:
+                transaction.append(append)
+    return total
+
+
+def writable(db: Database, name: str) -> DataSource:
+    """The stream or table of a name. Raises SqlError where there is none, or it takes no rows."""
     source = db.catalog.source(name) or db.catalog.source(name.upper())
     if source is None:
         raise SqlError(f"There is no stream or table {name}.", mend="SHOW STREAMS and SHOW TABLES list what there is.")
     if source.read_only:
         raise SqlError(f"{source.name} is read-only.")
-    columns, count = columns_given(source, rows, timestamp)
-    if count:
-        append(db, source, columns, count)
-    return count
+    return source
 
 
-def append(db: Database, source: DataSource, columns: dict[str, pa.Array], count: int) -> None:
-    """Encode rows and append them durably. A table's row without any value column is a tombstone."""
+def encoded(db: Database, source: DataSource, columns: dict[str, pa.Array], count: int) -> list[Append]:
+    """Rows in their topic's formats, by partition. A table's row without any value column is a tombstone. Raises DataError."""
 
     def of(name: str, type_: pa.DataType) -> pa.Array:
         return columns.get(name, pa.nulls(count, type_))
@@ -92,12 +115,11 @@ def append(db: Database, source: DataSource, columns: dict[str, pa.Array], count
     info = db.log.topic(source.topic)
     assert info is not None
     if info.partitions == 1 or not db.spread:
-        db.log.append(Append(source.topic, 0, batch))
-        return
+        return [Append(source.topic, 0, batch)]
     valid = encoded_keys.data.is_valid().to_numpy(zero_copy_only=False)
     partitions = np.where(valid, partitions_for(encoded_keys.data, info.partitions), np.arange(count) % info.partitions)
     parts = [(p, batch.filter(pa.array(partitions == p))) for p in range(info.partitions)]
-    db.log.append(*(Append(source.topic, p, rows) for p, rows in parts if rows.num_rows))
+    return [Append(source.topic, p, rows) for p, rows in parts if rows.num_rows]
 
 
 RUN: dict[type, Callable[[Database, Any], Result]] = {ast.InsertValues: insert_values}
