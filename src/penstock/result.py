@@ -70,7 +70,7 @@ def plain(value: Any, type_: SqlType) -> Any:
 def plain_columns(table: pa.Table, types: Sequence[SqlType]) -> list[list[Any]]:
     """A table's columns as lists of plain values."""
     nested = Array | Map | Struct
-    lists = (column.to_pylist() for column in table.columns)
+    lists = (column.to_pylist(maps_as_pydicts="strict") for column in table.columns)
     return [[plain(v, t) for v in values] if isinstance(t, nested) else values for values, t in zip(lists, types, strict=True)]
 
 

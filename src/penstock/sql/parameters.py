@@ -10,13 +10,13 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
 from penstock.errors import DataError, Position, SqlError
-from penstock.sql.tokens import Lines, tokenize
+from penstock.sql.tokens import Lines, Token, tokenize
 
 _WORD = re.compile(r"[^\W\d]\w*")
 
@@ -28,16 +28,25 @@ def bind(text: str, parameters: Mapping[str, Any], first: Position | None = None
     """
     pieces: list[str] = []
     end = 0
-    tokens = tokenize(text)
-    for colon, name in itertools.pairwise(tokens):
-        if colon.text != ":" or colon.end != name.start or not _WORD.fullmatch(name.text):
-            continue
+    for colon, name in _found(text):
         if name.text not in parameters:
             given = ", ".join(parameters) or "none"
             raise SqlError(f"There is no value for :{name.text}.", mend=f"Given are: {given}.", position=Lines(text, first).position(colon.start))
         pieces += [text[end : colon.start], literal(parameters[name.text], name.text)]
         end = name.end
     return "".join([*pieces, text[end:]])
+
+
+def parameter_names(text: str) -> list[str]:
+    """The names of the parameters that a text asks for, each once."""
+    return list(dict.fromkeys(name.text for _, name in _found(text)))
+
+
+def _found(text: str) -> Iterator[tuple[Token, Token]]:
+    """The colon and the name of each parameter."""
+    for colon, name in itertools.pairwise(tokenize(text)):
+        if colon.text == ":" and colon.end == name.start and _WORD.fullmatch(name.text):
+            yield colon, name
 
 
 def literal(value: Any, name: str) -> str:

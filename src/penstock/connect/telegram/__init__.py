@@ -1,0 +1,1 @@
+"""A Telegram bot's connection, for the connectors and for chat bots."""
