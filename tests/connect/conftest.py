@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.connect.databases import mariadb_server, postgres_server  # noqa: F401  # fixtures
 from tests.connect.json_records import runtime_over
+from tests.connect.mosquitto import mosquitto as mosquitto  # a fixture
 from tests.connect.web_server import WebServer
 
 from penstock.connect.runtime import ConnectRuntime

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import quote
 
 from penstock.connect.records import Record
-from penstock.connect.secrets import Secrets
-from penstock.connect.text import plain_text
+from penstock.connect.secrets import REFERENCE, Secrets
+from penstock.connect.text import json_text, plain_text
 from penstock.errors import ConfigError
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
@@ -53,6 +53,19 @@ def url_template(template: str, option: str, columns: frozenset[str] | None) -> 
     """Compile a URL's template: values are percent-encoded whole, so that none can reach another path or add a parameter.
     Confluent's `${topic}`, `${key}` and `${COLUMN}` mean the same as ours."""
     return plain_template(re.sub(r"\$\{(\w+)\}", r"{\1}", template), option, columns, lambda text: quote(text, safe=""))
+
+
+def body_template(template: str, option: str, columns: frozenset[str] | None, secrets: Secrets, *, is_json: bool = False) -> tuple[Text, bool]:
+    """Compile the template of a body, and say whether that is JSON: it is where `is_json`, and where the template looks like it."""
+    if is_json or (template.lstrip().startswith(("{", "[")) and not re.match(r"\s*\{\w+\}", template)):
+        value = json_template(template, option, columns, secrets)
+        return (lambda record: json_text(value(record))), True
+    return plain_template(with_secrets(template, option, secrets), option, columns), False
+
+
+def with_secrets(template: str, option: str, secrets: Secrets) -> str:
+    """A plain template with its secrets in their place, their braces doubled so that they stay text."""
+    return REFERENCE.sub(lambda match: secrets.resolve(match[0], option).replace("{", "{{").replace("}", "}}"), template)
 
 
 def json_template(template: str, option: str, columns: frozenset[str] | None, secrets: Secrets) -> Callable[[Record], Any]:

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
-from penstock.connect.contract import RefusedError, RetriableError, SinkDefinition
+from penstock.connect.contract import RefusedError, SinkDefinition
+from penstock.connect.http.exchange import CONNECTION, HEADERS, check_status, open_client, unreachable
 from penstock.connect.options import REQUIRED, Option
 from penstock.connect.records import Record
-from penstock.connect.secrets import REFERENCE, Secrets
-from penstock.connect.templates import json_template, plain_template, url_template
+from penstock.connect.secrets import Secrets
+from penstock.connect.templates import body_template, url_template, with_secrets
 from penstock.connect.text import json_text, struct_text
-from penstock.errors import ConfigError, ConnectorError
+from penstock.errors import ConfigError
 
 Body = Callable[[Record], str]
-
-_TRY_AGAIN = frozenset({408, 425, 429})
-_NOT_THE_RECORDS_FAULT = frozenset({401, 403, 407})
-_ANSWER_CHARACTERS_MAX = 300
 
 OPTIONS = (
     Option(
@@ -35,8 +30,7 @@ OPTIONS = (
     Option(
         "request.method", "choice", "The HTTP method.", "post", choices=("post", "put", "patch", "delete"), aliases=("http.request.method", "method")
     ),
-    Option("headers", "string", "Headers of each request, `Name: value`, with `header.separator` between them.", "", aliases=("http.headers",)),
-    Option("header.separator", "string", "What stands between headers.", "|", aliases=("headers.separator",)),
+    *HEADERS,
     Option(
         "request.body.format",
         "choice",
@@ -79,12 +73,7 @@ OPTIONS = (
         "ignore",
         choices=("ignore", "delete", "fail"),
     ),
-    Option("auth.type", "choice", "How to say who we are.", "none", choices=("none", "basic", "bearer"), aliases=("authentication.type",)),
-    Option("connection.user", "string", "The user of `basic`.", None),
-    Option("connection.password", "password", "The password of `basic`.", None),
-    Option("auth.bearer.token", "password", "The token of `bearer`.", None, aliases=("bearer.token",)),
-    Option("http.connect.timeout.ms", "integer", "How long to wait for a connection, in ms.", 30_000, minimum=1),
-    Option("http.request.timeout.ms", "integer", "How long to wait for an answer, in ms.", 30_000, minimum=1),
+    *CONNECTION,
 )
 
 
@@ -96,7 +85,7 @@ class HttpSink:
         self._method: str = options["request.method"].upper()
         self._on_tombstone: str = options["behavior.on.null.values"]
         # The address's own secrets are known text: only what comes from the record is encoded.
-        address = _with_secrets(options["http.api.url"], "http.api.url", secrets)
+        address = with_secrets(options["http.api.url"], "http.api.url", secrets)
         if not re.match(r"https?://[^/{]+", address):
             raise ConfigError("'http.api.url' is not the address of a web server.", mend="Write http://HOST/PATH or https://HOST/PATH.")
         self._url = url_template(address, "http.api.url", columns)
@@ -104,11 +93,7 @@ class HttpSink:
         self._replace = _replacements(options)
         self._batch = (options["batch.prefix"], options["batch.separator"], options["batch.suffix"])
         self._as_array = options["batch.max.size"] > 1 or options["batch.json.as.array"]
-        self._client = httpx.Client(
-            headers=_headers(options, self._is_json),
-            auth=_authentication(options, secrets),
-            timeout=httpx.Timeout(options["http.request.timeout.ms"] / 1000, connect=options["http.connect.timeout.ms"] / 1000),
-        )
+        self._client = open_client(options, secrets, {"Content-Type": "application/json" if self._is_json else "text/plain; charset=utf-8"})
 
     def put(self, records: Sequence[Record]) -> None:
         """Send the records: those of one address and method in a row as one request. Raises RetriableError, RefusedError or,
@@ -140,18 +125,8 @@ class HttpSink:
         except httpx.InvalidURL as error:
             raise RefusedError(f"The address made for {records[0].place} is not one: {self._secrets.redact(str(error))}") from None
         except httpx.TransportError as error:
-            # The address may hold a token; httpx's own words about the failure do not.
-            why = f"{type(error).__name__} {self._secrets.redact(str(error))}".rstrip()
-            raise RetriableError(f"{method} to {httpx.URL(url).host} failed: {why}.") from None
-        if response.is_success:
-            return
-        status = response.status_code
-        what = f"{method} to {response.url.host} was answered {status} {response.reason_phrase}: {self._answer(response)}".rstrip(": ")
-        if status in _TRY_AGAIN or status >= 500:
-            raise RetriableError(what, retry_after_s=_retry_after_s(response))
-        if status in _NOT_THE_RECORDS_FAULT or not 400 <= status < 500:
-            raise ConnectorError(what, mend="Check the address and the credentials, then restart the connector.")
-        raise RefusedError(what)
+            raise unreachable(method, url, error, self._secrets) from None
+        check_status(method, response, response.content, self._secrets)
 
     def _content(self, records: Sequence[Record]) -> bytes:
         texts = [self._replace(self._body(record)) for record in records]
@@ -160,25 +135,13 @@ class HttpSink:
         prefix, separator, suffix = self._batch
         return f"{prefix}{separator.join(texts)}{suffix}".encode()
 
-    def _answer(self, response: httpx.Response) -> str:
-        """The start of what the server said, on one line."""
-        return self._secrets.redact(" ".join(response.text.split()))[:_ANSWER_CHARACTERS_MAX]
-
 
 def _body(options: Mapping[str, Any], secrets: Secrets, columns: frozenset[str] | None) -> tuple[Body, bool]:
     """The function from a record to its text, and whether that is JSON."""
     template, is_json = options["body.template"], options["request.body.format"] == "json"
     if template is None:
         return (lambda r: json_text(r.value_columns()), True) if is_json else (lambda r: struct_text(r.value_columns()), False)
-    if is_json or (template.lstrip().startswith(("{", "[")) and not re.match(r"\s*\{\w+\}", template)):
-        value = json_template(template, "body.template", columns, secrets)
-        return (lambda r: json_text(value(r))), True
-    return plain_template(_with_secrets(template, "body.template", secrets), "body.template", columns), False
-
-
-def _with_secrets(template: str, option: str, secrets: Secrets) -> str:
-    """A plain template with its secrets in their place, their braces doubled so that they stay text."""
-    return REFERENCE.sub(lambda match: secrets.resolve(match[0], option).replace("{", "{{").replace("}", "}}"), template)
+    return body_template(template, "body.template", columns, secrets, is_json=is_json)
 
 
 def _replacements(options: Mapping[str, Any]) -> Callable[[str], str]:
@@ -215,53 +178,6 @@ def _java_replacement(text: str) -> Callable[[re.Match[str]], str]:
         return "".join(escaped or plain or (match[int(digit)] if digit else match[name]) or "" for escaped, digit, name, plain in parts)
 
     return put
-
-
-def _headers(options: Mapping[str, Any], is_json: bool) -> dict[str, str]:
-    headers = {"Content-Type": "application/json" if is_json else "text/plain; charset=utf-8"}
-    for part in options["headers"].split(options["header.separator"] or "\0"):
-        name, colon, value = part.partition(":")
-        if colon:
-            headers = {n: v for n, v in headers.items() if n.lower() != name.strip().lower()} | {name.strip(): value.strip()}
-        elif part.strip():
-            raise ConfigError("'headers' holds a part without a colon.", mend="Write Name: value, with header.separator between headers.")
-    return headers
-
-
-def _authentication(options: Mapping[str, Any], secrets: Secrets) -> Callable[[httpx.Request], httpx.Request] | httpx.Auth | None:
-    kind = options["auth.type"]
-    needed = {"basic": ("connection.user", "connection.password"), "bearer": ("auth.bearer.token",), "none": ()}[kind]
-    for name in needed:
-        if not options[name]:
-            raise ConfigError(f"'auth.type'='{kind}' needs '{name}'.")
-    if kind == "basic":
-        return httpx.BasicAuth(options["connection.user"], options["connection.password"])
-    if kind == "bearer":
-        token = secrets.hide(options["auth.bearer.token"])
-
-        def bearer(request: httpx.Request) -> httpx.Request:
-            request.headers["Authorization"] = f"Bearer {token}"
-            return request
-
-        return bearer
-    return None
-
-
-def _retry_after_s(response: httpx.Response) -> float | None:
-    """Seconds of the Retry-After header, a number or a date; Telegram says it in its body too."""
-    text = response.headers.get("Retry-After")
-    if text is None:
-        try:
-            return float(response.json()["parameters"]["retry_after"])
-        except (ValueError, KeyError, TypeError):
-            return None
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        try:
-            return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-        except (ValueError, TypeError):
-            return None
 
 
 DEFINITION = SinkDefinition(

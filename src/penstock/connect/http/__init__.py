@@ -1,0 +1,1 @@
+"""What the HTTP source and the HTTP sink share."""

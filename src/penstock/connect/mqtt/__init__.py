@@ -1,0 +1,1 @@
+"""What the MQTT source and the MQTT sink share."""
