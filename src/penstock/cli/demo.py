@@ -20,7 +20,10 @@ from penstock.errors import ConfigError
 def demo(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A pipeline that comes with Penstock, or the folder of one of your own.")],
     data: Annotated[str | None, typer.Option("--data", metavar="FOLDER", help="The database's folder; without it a new one is made.")] = None,
-    speed: Annotated[float, typer.Option("--speed", min=0.001, help="How many seconds go by in one: 3600 is an hour a second.")] = 3600,
+    speed: Annotated[
+        float | None,
+        typer.Option("--speed", min=0.001, help="How many seconds go by in one: 3600 is an hour a second. Without it the pipeline's own pace."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="The same seed simulates the same events.")] = 1,
     alerts: Annotated[int | None, typer.Option("--alerts", min=1, help="End after so many alerts.")] = None,
 ) -> None:
@@ -36,7 +39,7 @@ def demo(
     folder = data or tempfile.mkdtemp(prefix=f"penstock-{Path(name).name}-")
     with stop_event() as stop:
         with penstock.connect(folder) as db:
-            module.run(db, speed=speed, seed=seed, alerts_max=alerts, stop=stop)
+            module.run(db, speed=module.SPEED if speed is None else speed, seed=seed, alerts_max=alerts, stop=stop)
         print(f"\nThe database stays in {folder}. Look around: penstock shell --data {folder}", flush=True)
 
 
