@@ -23,9 +23,7 @@ SPEED = 3600
 """An hour a second."""
 READINGS = "SELECT plant_id, given_name, moisture, moisture_low, temperature, ts FROM houseplant_readings_enriched EMIT CHANGES;"
 ALERTS = "SELECT message, low_reading_count, WINDOWSTART, WINDOWEND FROM houseplant_low_readings EMIT CHANGES;"
-LAST_SPEED = 3600
-"""An hour a second."""
-READINGS = "SELECT plant_id, moisture FROM houseplant_readings ORDER BY ROWTIME DESC LIMIT 100;"
+LAST_READINGS = "SELECT plant_id, moisture FROM houseplant_readings ORDER BY ROWTIME DESC LIMIT 100;"
 
 
 def run(
