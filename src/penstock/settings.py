@@ -123,7 +123,24 @@ _ALL = (
         "Whether a record whose timestamp column is NULL or cannot be read stops the query; otherwise it goes to the processing log and is passed "
         "over.",
     ),
+    Setting(
+        "key.converter",
+        "string",
+        "",
+        "The [converter](connectors/converters.md) of the keys of connectors that give none; empty: text for sources.",
+    ),
+    Setting("key.converter.schemas.enable", "boolean", True, "Whether that converter, where it is JsonConverter, writes the schema into each key."),
     Setting("num.partitions", "integer", 1, "The number of partitions of a new topic of CREATE STREAM or TABLE that does not say.", minimum=1),
+    Setting(
+        "value.converter",
+        "string",
+        "",
+        "The [converter](connectors/converters.md) of the values of connectors that give none; empty: for sources, AVRO for values with a schema, "
+        "JSON for others, text and bytes as they stand.",
+    ),
+    Setting(
+        "value.converter.schemas.enable", "boolean", True, "Whether that converter, where it is JsonConverter, writes the schema into each value."
+    ),
     Setting("commit.interval.ms", "integer", 2000, "", no_effect="Each batch is committed as soon as it is processed."),
     Setting("default.timestamp.extractor", "string", "", "", no_effect="A record without a usable timestamp is always logged and passed over."),
     Setting("ksql.new.query.planner.enabled", "string", "", "", no_effect="There is one planner."),

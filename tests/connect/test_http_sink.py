@@ -249,7 +249,7 @@ def test_mistakes_are_told_before_anything_starts(options: dict[str, str], compl
     properties = {"connector.class": "io.confluent.connect.http.HttpSinkConnector", "topics": "alerts", "http.api.url": "http://x"}
     with pytest.raises(Exception, match=complaint.replace("{", r"\{").replace("}", r"\}").replace(".", r"\.").replace("?", r"\?")):
         runtime.check("SINK", "pager", properties | options)
-    foreign = {"confluent.topic.bootstrap.servers": "x", "value.converter": "y"}
+    foreign = {"confluent.topic.bootstrap.servers": "x", "value.converter": "StringConverter"}
     runtime.check("SINK", "pager", properties | foreign | {"body.template": '{"t": "{message}"}'})
 
 

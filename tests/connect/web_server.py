@@ -45,7 +45,11 @@ class WebServer:
             protocol_version = "HTTP/1.1"
 
             def _any(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                length = int(self.headers.get("Content-Length") or 0)
+                body = self.rfile.read(length)
+                if len(body) < length:  # the client was killed within its request, which is none then
+                    self.close_connection = True
+                    return
                 request = Request(self.command, self.path, dict(self.headers), body)
                 with outer._arrived:
                     answer = outer.decide(request) if outer.decide else outer.answers.popleft() if outer.answers else outer.otherwise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal as Number
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,14 @@ def _converter(type_: SqlType) -> Callable[[Any], Any]:
     match type_:
         case Primitive("TIMESTAMP"):
             return _timestamp
+        case Primitive("DATE"):
+            return lambda value: value.date() if isinstance(value, datetime) else _only(value, date)
+        case Primitive("TIME"):
+            return lambda value: _only(value, time)
+        case Primitive("BOOLEAN"):
+            return lambda value: _only(value, bool)
+        case Primitive("STRING"):
+            return lambda value: _only(value, str)
         case Primitive("DOUBLE"):
             return float
         case Primitive("BYTES"):
@@ -72,6 +80,12 @@ def _timestamp(value: Any) -> datetime:
         return _EPOCH + timedelta(milliseconds=value)
     moment: datetime = value
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _only(value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"a {type(value).__name__}")
+    return value
 
 
 def _whole(value: Any) -> int:

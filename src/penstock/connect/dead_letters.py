@@ -11,7 +11,7 @@ from typing import Literal as OneOf
 from penstock.connect.records import Record, SourceRecord
 from penstock.connect.text import json_text
 from penstock.errors import Error
-from penstock.log.protocol import Append, Log, Transaction
+from penstock.log.protocol import Append, Transaction
 
 PREFIX = "__connect.errors."
 _BYTES_MAX = 4 << 20  # of a key or value of a source's letter
@@ -32,12 +32,6 @@ class Letter:
 
         batch = records([(time.time_ns() // 1_000_000, self.key, self.value)], [list(self.headers)])
         transaction.append(Append(topic, 0, batch))
-
-
-def ensure_topic(log: Log, topic: str) -> None:
-    """Create the dead letter topic where it does not exist."""
-    if log.topic(topic) is None:
-        log.create_topic(topic)
 
 
 def letter_of_sink(record: Record, *, connector: str, task: int, stage: Stage, error: Error) -> Letter:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.connect.contract import GatheringSink, RefusedError, Sink, SinkDefinition
-from penstock.connect.dead_letters import Letter, Stage, ensure_topic, letter_of_sink
+from penstock.connect.converters import Converter, sink_converters
+from penstock.connect.dead_letters import Letter, Stage, letter_of_sink
 from penstock.connect.life import Life
 from penstock.connect.records import Record, RecordReader
 from penstock.connect.retries import Retries
 from penstock.connect.secrets import Secrets
-from penstock.errors import ConnectorError, DataError, Error
+from penstock.connect.tolerance import Tolerance
+from penstock.connect.transforms.chain import Chain, chain
+from penstock.connect.transforms.message import of_sink, to_sink
+from penstock.errors import DataError, Error
 from penstock.sql.types import SqlType
 
 if TYPE_CHECKING:
@@ -26,35 +29,74 @@ READ_MAX = 500
 WATCH_S = 0.1
 """The longest wait for records before the task looks whether it was stopped."""
 
-_logger = logging.getLogger("penstock.connect")
-
 Place = tuple[str, int]
 """A topic and a partition."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopicContext:
-    """A sink's context: what the reader of its topics knows."""
+    """A sink's context: what the reader of its topics knows. Where transforms stand between, they may make any columns."""
 
     connector: str
     reader: RecordReader
+    changed: bool
 
     @property
     def columns(self) -> frozenset[str] | None:
         """The columns that every record has."""
-        return self.reader.columns()
+        return None if self.changed else self.reader.columns()
 
     def types(self, topic: str) -> Mapping[str, SqlType] | None:
         """The types of a topic's columns."""
-        return self.reader.types(topic)
+        return None if self.changed else self.reader.types(topic)
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What stands between a topic and the sink: how records without a stream or table are read, and the transforms."""
+
+    converters: tuple[Converter, Converter] | None
+    change: Chain
+
+    def read(self, records: Sequence[Record]) -> Sequence[Record]:
+        """The records with the columns that the converters find in those of topics without a stream or table."""
+        bare = [place for place, record in enumerate(records) if not record.columns and not record.key_columns and record.error is None]
+        if self.converters is None or not bare:
+            return records
+        keys = self.converters[0].read([records[place].key for place in bare])
+        values = self.converters[1].read([records[place].value for place in bare])
+        found = list(records)
+        for place, key, value in zip(bare, keys, values, strict=True):
+            record = found[place]
+            if isinstance(key, Error) or isinstance(value, Error):
+                where, wrong = ("key", key) if isinstance(key, Error) else ("value", value)
+                found[place] = replace(record, error=f"{where}: {wrong}")
+            else:
+                found[place] = to_sink(replace(of_sink(record), key=key, value=value), record)
+        return found
+
+    def changed(self, record: Record) -> Record | None:
+        """What the transforms make of a record, None where they drop it. Raises DataError."""
+        if not self.change:
+            return record
+        message = self.change(of_sink(record))
+        return None if message is None else to_sink(message, record)
+
+
+def prepare(setup: TaskSetup, options: Mapping[str, Any], secrets: Secrets) -> Preparation:
+    """The preparation that a sink's options ask for. Raises ConfigError."""
+    worker = setup.worker
+    converters = sink_converters(setup.properties, worker.defaults().converters, worker.schemas, secrets)
+    return Preparation(converters, chain(options, setup.properties, secrets))
 
 
 def deliver(life: Life, setup: TaskSetup, definition: SinkDefinition, options: Mapping[str, Any], secrets: Secrets) -> None:
     """Deliver until interrupted."""
     reader = setup.worker.open_reader(options["topics"])
-    sink = definition.open(options, secrets, TopicContext(setup.connector, reader))
+    preparation = prepare(setup, options, secrets)
+    sink = definition.open(options, secrets, TopicContext(setup.connector, reader, bool(preparation.change)))
     try:
-        _Delivery(life, setup, definition, options, secrets, sink).run(reader)
+        _Delivery(life, setup, definition, options, secrets, sink, preparation).run(reader)
     finally:
         sink.close()
 
@@ -71,6 +113,10 @@ class _Passage:
         """The sink has taken the record."""
         self._given.append(record.offset)
         self.position = record.offset + 1
+
+    def drop(self, record: Record) -> None:
+        """A transform has dropped the record, and all that came before it is given or refused."""
+        self.position = max(self.position, record.offset + 1)
 
     def refuse(self, record: Record, letter: Letter) -> None:
         """The record is not the sink's; its letter is written with the offset that passes it."""
@@ -101,22 +147,26 @@ class _Delivery:
     """One run of a task. A sink that gathers is asked how far it is; any other has delivered what it has taken."""
 
     def __init__(
-        self, life: Life, setup: TaskSetup, definition: SinkDefinition, options: Mapping[str, Any], secrets: Secrets, sink: Sink
+        self,
+        life: Life,
+        setup: TaskSetup,
+        definition: SinkDefinition,
+        options: Mapping[str, Any],
+        secrets: Secrets,
+        sink: Sink,
+        preparation: Preparation,
     ) -> None:
-        self._life, self._setup, self._secrets, self._sink = life, setup, secrets, sink
+        self._life, self._setup, self._sink, self._preparation = life, setup, sink, preparation
         self._gathering = sink if isinstance(sink, GatheringSink) else None
         self._log = setup.worker.log
         self._group = f"connect-{setup.connector}"
         self._batch_max = definition.batch_max(options)
         self._retries = Retries(life, setup.connector, options, secrets)
-        self._tolerant: bool = options["errors.tolerance"] == "all"
-        named = options["errors.deadletterqueue.topic.name"]
-        self._dead_letters: str = f"dlq-{setup.connector}" if named is None else named
+        self._tolerance = Tolerance(setup, options, secrets)
         self._passages = {place: _Passage(offset) for place, offset in self._log.committed(self._group).items()}
 
     def run(self, reader: RecordReader) -> None:
-        if self._tolerant and self._dead_letters:
-            ensure_topic(self._log, self._dead_letters)
+        self._tolerance.prepare()
         while self._life.may_run():
             version = self._log.version()
             mine = [(topic, p) for topic, p in reader.partitions() if p % self._setup.of == self._setup.id]
@@ -139,18 +189,34 @@ class _Delivery:
         passage = self._passages.setdefault(place, _Passage(0))
         records = reader.read(*place, passage.position, max(READ_MAX, self._batch_max))
         run: list[Record] = []
-        for record in records:
-            if record.error is None:
-                run.append(record)
-                if len(run) < self._batch_max:
-                    continue
+        dropped: Record | None = None
+        for record in self._preparation.read(records):
+            changed, fault = self._changed(record)
+            if changed is not None:
+                run.append(changed)
+            elif fault is None:
+                dropped = record
+            if fault is None and len(run) < self._batch_max:
+                continue
             self._deliver(place, run)
             run = []
-            if record.error is not None:
-                self._refuse(place, record, DataError(record.error), "VALUE_CONVERTER")
-                self._settle(place)
+            if fault is not None:
+                self._refuse(place, record, *fault)
         self._deliver(place, run)
+        if dropped is not None:
+            passage.drop(dropped)
+        if records:
+            self._settle(place)
         return bool(records)
+
+    def _changed(self, record: Record) -> tuple[Record | None, tuple[Error, Stage] | None]:
+        """What the sink is to get for a record, None where it gets nothing; and why, where it is to be refused."""
+        if record.error is not None:
+            return None, (DataError(record.error), "VALUE_CONVERTER")
+        try:
+            return self._preparation.changed(record), None
+        except DataError as error:
+            return None, (error, "TRANSFORMATION")
 
     def _deliver(self, place: Place, records: Sequence[Record]) -> None:
         if not records:
@@ -185,13 +251,13 @@ class _Delivery:
 
     def _refuse(self, place: Place, record: Record, error: Error, stage: Stage) -> None:
         """Let a record go to the dead letter topic, or fail where errors.tolerance is none."""
-        safe = type(error)(self._secrets.redact(f"{record.place}: {error}"))
-        if not self._tolerant:
+        try:
+            safe = self._tolerance.accept(record.place, error, record.key, record.value)
+        except Error:
             self._settle(place)
-            raise ConnectorError(safe.what, mend="With 'errors.tolerance'='all' such records go to a dead letter topic.")
+            raise
         letter = letter_of_sink(record, connector=self._setup.connector, task=self._setup.id, stage=stage, error=safe)
         self._passages[place].refuse(record, letter)
-        _logger.warning("connector %s refused %s", self._setup.connector, safe.what)
 
     def _settle(self, place: Place) -> None:
         """Commit what is open no more: the offset, and with it, in one transaction, the dead letters that lie before it."""
@@ -202,8 +268,8 @@ class _Delivery:
             return
         letters = passage.take_letters()
         with self._log.begin() as transaction:
-            for letter in letters if self._dead_letters else ():
-                letter.append(transaction, self._dead_letters)
+            for letter in letters:
+                self._tolerance.append(transaction, letter)
             transaction.commit_offsets(self._group, {place: safe})
         passage.committed = safe
         self._life.count(delivered=delivered, refused=len(letters))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,26 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.connect import positions
 from penstock.connect.contract import Source, SourceDefinition
-from penstock.connect.converters import converters
-from penstock.connect.dead_letters import Letter, Stage, ensure_topic, letter_of_source
+from penstock.connect.converters import source_converters
+from penstock.connect.dead_letters import Letter, Stage, letter_of_source
 from penstock.connect.life import Life
 from penstock.connect.records import Position, SourceBatch, SourceRecord
 from penstock.connect.retries import Retries
 from penstock.connect.secrets import Secrets
-from penstock.errors import ConnectorError, DataError, Error, TopicError
+from penstock.connect.tolerance import Tolerance
+from penstock.connect.transforms.chain import chain
+from penstock.connect.transforms.message import of_source, to_source
+from penstock.errors import DataError, Error, TopicError
 from penstock.log.partition import next_partition, partition_for
 from penstock.log.protocol import Append, Log, TopicConfig, TopicInfo
 
 if TYPE_CHECKING:
     from penstock.connect.task import TaskSetup
 
-_logger = logging.getLogger("penstock.connect")
-
 
 def take_in(life: Life, setup: TaskSetup, definition: SourceDefinition, options: Mapping[str, Any], secrets: Secrets) -> None:
     """Bring records in until interrupted."""
     context = Context(life, setup, positions.load(setup.worker.log, setup.connector))
-    writing = _Writing(life, setup, options, secrets)
+    writing = Writing(life, setup, options, secrets)
     retries = Retries(life, setup.connector, options, secrets)
     source = definition.open(options, secrets, context)
     try:
@@ -39,7 +39,7 @@ def take_in(life: Life, setup: TaskSetup, definition: SourceDefinition, options:
         source.close()
 
 
-def _poll_once(life: Life, retries: Retries, source: Source, writing: _Writing, context: Context) -> None:
+def _poll_once(life: Life, retries: Retries, source: Source, writing: Writing, context: Context) -> None:
     life.look()
     batch = retries.until_done(source.poll)
     if batch.records or batch.positions:
@@ -91,62 +91,76 @@ class Context:
 
 @dataclass(slots=True)
 class _Ready:
-    """A record on its way to bytes; `fault` says what kept it from them, and at which stage."""
+    """A record on its way to bytes. `origin` is as the source brought it; `fault` says what kept it from its topic, and at which stage."""
 
+    origin: SourceRecord
     record: SourceRecord
     key: bytes | None = None
     value: bytes | None = None
     fault: tuple[Stage, Error] | None = None
 
 
-class _Writing:
-    """Turns records into bytes and commits them."""
+class Writing:
+    """Turns records into bytes and commits them. Made for a check alone it raises ConfigError for what the options have wrong."""
 
     def __init__(self, life: Life, setup: TaskSetup, options: Mapping[str, Any], secrets: Secrets) -> None:
-        self._life, self._setup, self._secrets = life, setup, secrets
-        self._log = setup.worker.log
-        self._topics = _Topics(self._log, options, setup.worker.defaults().partitions)
-        self._key_converter, self._value_converter = converters(setup.worker.schemas)
-        self._tolerant: bool = options["errors.tolerance"] == "all"
-        named = options["errors.deadletterqueue.topic.name"]
-        self._dead_letters: str = f"dlq-{setup.connector}" if named is None else named
+        worker, defaults = setup.worker, setup.worker.defaults()
+        self._life, self._setup = life, setup
+        self._log = worker.log
+        self._topics = _Topics(self._log, options, defaults.partitions)
+        self._change = chain(options, setup.properties, secrets)
+        self._keys, self._values = source_converters(setup.properties, defaults.converters, worker.schemas, secrets)
+        self._tolerance = Tolerance(setup, options, secrets)
 
     def commit(self, batch: SourceBatch) -> None:
         """Make the batch's records and positions durable together. Raises ConnectorError for a record that cannot be converted, where that
         is not tolerated."""
         self._topics.look_anew()
-        all_ready = [_Ready(record) for record in batch.records]
-        self._convert(all_ready)
+        all_ready = self._changed(batch.records)
+        self._convert([ready for ready in all_ready if ready.fault is None])
         good = [ready for ready in all_ready if ready.fault is None]
-        bad = [ready for ready in all_ready if ready.fault is not None]
-        letters = [self._letter(ready) for ready in bad]
+        letters = [self._letter(ready.origin, *ready.fault) for ready in all_ready if ready.fault is not None]
         appends = self._topics.appends(good)
-        if letters and self._dead_letters:
-            ensure_topic(self._log, self._dead_letters)
+        if letters:
+            self._tolerance.prepare()
         with self._log.begin() as transaction:
             for append in appends:
                 transaction.append(append)
-            if self._dead_letters:
-                for letter in letters:
-                    letter.append(transaction, self._dead_letters)
+            for letter in letters:
+                self._tolerance.append(transaction, letter)
             positions.store(transaction, self._setup.connector, batch.positions)
-        self._life.count(delivered=len(good), refused=len(bad))
+        self._life.count(delivered=len(good), refused=len(letters))
+
+    def _changed(self, records: Sequence[SourceRecord]) -> list[_Ready]:
+        """What the transforms make of the records, without those that they drop."""
+        if not self._change:
+            return [_Ready(record, record) for record in records]
+        found = []
+        for record in records:
+            try:
+                message = self._change(of_source(record))
+            except DataError as error:
+                found.append(_Ready(record, record, fault=("TRANSFORMATION", error)))
+                continue
+            if message is not None:
+                found.append(_Ready(record, to_source(message)))
+        return found
 
     def _convert(self, all_ready: Sequence[_Ready]) -> None:
-        """Fill in keys and values, each kind of record at once: a schema's converter works by columns."""
+        """Fill in keys and values, those of one topic and schema at once: a schema's converter works by columns."""
         by_key: dict[Any, list[_Ready]] = {}
         by_value: dict[Any, list[_Ready]] = {}
         for ready in all_ready:
             by_key.setdefault((ready.record.topic, ready.record.key_schema), []).append(ready)
             by_value.setdefault((ready.record.topic, ready.record.value_schema), []).append(ready)
         for (topic, schema), some in by_key.items():
-            for ready, key in zip(some, self._key_converter(topic, [r.record.key for r in some], schema), strict=True):
+            for ready, key in zip(some, self._keys.write(topic, [r.record.key for r in some], schema), strict=True):
                 if isinstance(key, Error):
                     ready.fault = "KEY_CONVERTER", key
                 else:
                     ready.key = key
         for (topic, schema), some in by_value.items():
-            for ready, value in zip(some, self._value_converter(topic, [r.record.value for r in some], schema), strict=True):
+            for ready, value in zip(some, self._values.write(topic, [r.record.value for r in some], schema), strict=True):
                 if isinstance(value, Error):
                     ready.fault = ready.fault or ("VALUE_CONVERTER", value)
                 else:
@@ -155,14 +169,9 @@ class _Writing:
             if ready.fault is None and (wrong := self._topics.fault(ready)):
                 ready.fault = "VALUE_CONVERTER", wrong
 
-    def _letter(self, ready: _Ready) -> Letter:
-        assert ready.fault is not None
-        stage, error = ready.fault
-        safe = type(error)(self._secrets.redact(f"A record for the topic {ready.record.topic}: {error}"))
-        if not self._tolerant:
-            raise ConnectorError(safe.what, mend="With 'errors.tolerance'='all' such records go to a dead letter topic.")
-        _logger.warning("connector %s refused %s", self._setup.connector, safe.what)
-        return letter_of_source(ready.record, connector=self._setup.connector, task=self._setup.id, stage=stage, error=safe)
+    def _letter(self, record: SourceRecord, stage: Stage, error: Error) -> Letter:
+        safe = self._tolerance.accept(f"A record for the topic {record.topic}", error, record.key, record.value)
+        return letter_of_source(record, connector=self._setup.connector, task=self._setup.id, stage=stage, error=safe)
 
 
 class _Topics:

@@ -73,11 +73,10 @@ class Option:
         return number
 
 
-# Options of Kafka Connect and of Confluent's packages that say where Kafka is, or how bytes become columns: here a topic's own stream or
-# table says so.
+# Options of Kafka Connect and of Confluent's packages that say where Kafka is, or what has no meaning here.
 IGNORED = re.compile(
-    r"(confluent|kafka|reporter|key\.converter|value\.converter|header\.converter|schema\.registry|consumer\.override|producer\.override)(\..*)?"
-    r"|name|input\.(key\.|data\.)?format|config\.action\.reload|errors\.log\.(enable|include\.messages)|errors\.retry\..*"
+    r"(confluent|kafka|reporter|header\.converter|schema\.registry|consumer\.override|producer\.override)(\..*)?"
+    r"|name|input\.(key\.|data\.)?format|config\.action\.reload|errors\.retry\..*"
     r"|topic\.creation\.(default\.replication\.factor|enable)|errors\.deadletterqueue\.topic\.replication\.factor|behavior\.on\.error|report\.errors\.as"
 )
 
@@ -89,9 +88,47 @@ _RETRIES = (
     Option("retry.backoff.ms", "integer", "The wait before the first retry, in ms; it doubles up to a minute.", 1000, minimum=0),
 )
 
+_TRANSFORMS = (
+    Option("transforms", "list", "Names of [transforms](transforms.md), in order; the options of each begin with `transforms.NAME.`.", []),
+    Option("predicates", "list", "Names of predicates; the options of each begin with `predicates.NAME.`.", []),
+)
+_CONVERTERS_OF_A_SOURCE = (
+    Option(
+        "key.converter",
+        "string",
+        "What keys become as bytes: a [converter](converters.md). The setting of this name stands in where it is not given, then StringConverter.",
+        None,
+    ),
+    Option(
+        "value.converter",
+        "string",
+        "What values become as bytes: a [converter](converters.md). The setting of this name stands in where it is not given; then text and bytes "
+        "stay as they are, values with a schema become AVRO and others JSON.",
+        None,
+    ),
+)
+_CONVERTERS_OF_A_SINK = (
+    Option(
+        "key.converter",
+        "string",
+        "How keys of topics without a stream or table are read: a [converter](converters.md); StringConverter where only the other is given.",
+        None,
+    ),
+    Option(
+        "value.converter",
+        "string",
+        "How values of topics without a stream or table are read: a [converter](converters.md). Where neither is given such records have no columns.",
+        None,
+    ),
+)
+_LOGGING = (
+    Option("errors.log.enable", "boolean", "Whether each record that is tolerated is written to the process's log.", True),
+    Option("errors.log.include.messages", "boolean", "Whether its key and value are written with it, at most 200 characters of each.", False),
+)
+
 EVERY_SINK = (
     _CLASS,
-    Option("topics", "list", "The topics to read, with commas between them. Each needs a stream or a table, which says how to decode it.", REQUIRED),
+    Option("topics", "list", "The topics, with commas between them. A topic's stream or table says how to decode it, else the converters.", REQUIRED),
     Option("tasks.max", "integer", "At most this many tasks; the topics' partitions are divided among them.", 1, minimum=1),
     Option(
         _TOLERANCE,
@@ -107,7 +144,10 @@ EVERY_SINK = (
         "The dead letter topic. Where it is not given it is `dlq-` and the connector's name; empty, refused records are dropped and only counted.",
         None,
     ),
+    *_LOGGING,
     *_RETRIES,
+    *_TRANSFORMS,
+    *_CONVERTERS_OF_A_SINK,
 )
 
 EVERY_SOURCE = (
@@ -127,7 +167,10 @@ EVERY_SOURCE = (
         "The dead letter topic. Where it is not given it is `dlq-` and the connector's name; empty, refused records are dropped and only counted.",
         None,
     ),
+    *_LOGGING,
     *_RETRIES,
+    *_TRANSFORMS,
+    *_CONVERTERS_OF_A_SOURCE,
     Option(
         "topic.creation.default.partitions",
         "integer",
@@ -146,15 +189,20 @@ EVERY_SOURCE = (
 )
 
 
-def parse_options(definitions: Sequence[Option], given: Mapping[str, str], secrets: Secrets) -> dict[str, Any]:
-    """Every option by its name: the given value, parsed, or the default. Raises ConfigError for an unknown option, a missing one or a bad value."""
+# Options whose names hold a name that the user gives; who knows those names reads them.
+NESTED = re.compile(r"(transforms|predicates|key\.converter|value\.converter)\..+")
+
+
+def parse_options(definitions: Sequence[Option], given: Mapping[str, str], secrets: Secrets, *, nested: bool = False) -> dict[str, Any]:
+    """Every option by its name: the given value, parsed, or the default. Raises ConfigError for an unknown option, a missing one or a bad value.
+    The options of transforms, predicates and converters are passed over; with `nested` they are what is given."""
     by_name = {name: option for option in definitions for name in (option.name, *option.aliases)}
     values: dict[str, Any] = {option.name: option.default for option in definitions}
     for name, text in given.items():
         option = by_name.get(name.lower())
         if option is not None:
             values[option.name] = option.parse(text, secrets)
-        elif not IGNORED.fullmatch(name.lower()):
+        elif nested or not (IGNORED.fullmatch(name.lower()) or NESTED.fullmatch(name.lower())):
             near = difflib.get_close_matches(name.lower(), list(by_name), n=1)
             raise ConfigError(f"The connector has no option '{name}'.", mend=f"Did you mean '{near[0]}'?" if near else "")
     for option in definitions:

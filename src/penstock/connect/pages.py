@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from penstock.connect.contract import Definition, definitions
 from penstock.connect.options import Option, default_text
+from penstock.connect.transforms import pages as transform_pages
 
 
 def pages() -> Iterator[tuple[str, str]]:
@@ -18,8 +19,11 @@ def pages() -> Iterator[tuple[str, str]]:
         "",
         "Secrets stay out of statements: `${env:NAME}` is an environment variable, `${file:PATH:KEY}` the line `KEY=...` of a file below an allowed",
         "folder (see [settings](../settings.md)). They are read when a task starts; what is stored and shown is the reference.",
+        "",
+        "Every connector takes [transforms](transforms.md) and [converters](converters.md).",
     ]
     yield "connectors/README.md", "\n".join(lines)
+    yield from transform_pages.pages()
 
 
 def file_name(definition: Definition) -> str:

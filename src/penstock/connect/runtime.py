@@ -11,9 +11,9 @@ from typing import Literal as OneOf
 
 from penstock.connect import positions
 from penstock.connect.contract import Definition, SinkDefinition, SourceDefinition, definition_of
-from penstock.connect.delivery import TopicContext
+from penstock.connect.delivery import TopicContext, prepare
 from penstock.connect.folders import Folders
-from penstock.connect.intake import Context
+from penstock.connect.intake import Context, Writing
 from penstock.connect.life import Life, TaskState, TaskStatus
 from penstock.connect.options import parse_options, shown_options
 from penstock.connect.records import OpenReader, Position
@@ -81,12 +81,14 @@ class ConnectRuntime:
         definition = _definition(kind, properties)
         secrets = self._worker.make_secrets(folder)
         options = parse_options(definition.all_options, properties, secrets)
+        setup = TaskSetup(name, 0, 1, definition, properties, self._worker, folder)
         if isinstance(definition, SinkDefinition):
+            preparation = prepare(setup, options, secrets)
             reader = self._worker.open_reader(options["topics"])
-            definition.open(options, secrets, TopicContext(name, reader)).close()
+            definition.open(options, secrets, TopicContext(name, reader, bool(preparation.change))).close()
         else:
             life = Life(name, 0, paused=True, restart_ms=0, restart_ms_max=0)
-            setup = TaskSetup(name, 0, 1, definition, properties, self._worker, folder)
+            Writing(life, setup, options, secrets)
             definition.open(options, secrets, Context(life, setup, {})).close()
 
     def start(self, kind: str, name: str, properties: Mapping[str, str], *, folder: Path | None = None, paused: bool = False) -> None:

@@ -21,9 +21,10 @@ from penstock.registry.model import SchemaRegistry
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What holds for connectors that do not say otherwise: the partitions of new topics."""
+    """What holds for connectors that do not say otherwise: the partitions of new topics, and the options of converters."""
 
     partitions: int = 1
+    converters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

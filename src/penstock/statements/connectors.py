@@ -53,7 +53,9 @@ def _folders(db: Database, setting: str) -> list[Path]:
 
 def defaults(db: Database) -> Defaults:
     """What the settings say of connectors that do not say it themselves."""
-    return Defaults(partitions=int(settings.value(db.properties, "num.partitions")))
+    names = [name for name in settings.SETTINGS if name.startswith(("key.converter", "value.converter"))]
+    converters = {name: text for name in names if (text := str(settings.value(db.properties, name)).lower())}
+    return Defaults(int(settings.value(db.properties, "num.partitions")), converters)
 
 
 class TopicReader:
