@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from pathlib import Path
 
 from tests.connect.json_records import runtime_over
 
@@ -15,7 +16,7 @@ from penstock.log import open_log
 def main() -> None:
     log = open_log(sys.argv[1])
     properties = json.loads(sys.argv[2])
-    runtime = runtime_over(log)
+    runtime = runtime_over(log, file_folders=[Path(sys.argv[1]).parent])
     runtime.start("SINK", "sink", properties)
     if len(sys.argv) > 3:
         assert runtime.wait_idle(60), runtime.statuses()

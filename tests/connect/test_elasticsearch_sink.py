@@ -18,7 +18,7 @@ import httpx
 import pytest
 from tests.connect.json_records import JsonReader, send
 from tests.connect.opensearch_node import search_url  # noqa: F401  # a fixture
-from tests.connect.search_proxy import SearchProxy
+from tests.connect.proxies import SearchProxy
 from tests.connect.web_server import Answer, Request
 
 from penstock.connect.connectors.elasticsearch_sink import DEFINITION

@@ -44,9 +44,18 @@ class WebServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def _chunks(self) -> bytes:
+                body = b""
+                while size := int(self.rfile.readline().split(b";")[0], 16):
+                    body += self.rfile.read(size)
+                    self.rfile.readline()
+                self.rfile.readline()
+                return body
+
             def _any(self) -> None:
+                chunked = self.headers.get("Transfer-Encoding") == "chunked"
                 length = int(self.headers.get("Content-Length") or 0)
-                body = self.rfile.read(length)
+                body = self._chunks() if chunked else self.rfile.read(length)
                 if len(body) < length:  # the client was killed within its request, which is none then
                     self.close_connection = True
                     return
