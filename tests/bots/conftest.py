@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.bots.plants import prepare
+from tests.telegram_server import telegram, telegram_url  # noqa: F401  # fixtures
 
 import penstock
 

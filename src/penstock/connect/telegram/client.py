@@ -9,6 +9,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import logging
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -48,6 +49,8 @@ class TelegramClient:
     of one's own. Methods may be called from any thread. Raises ConfigError where python-telegram-bot is missing."""
 
     def __init__(self, token: str, api_url: str, secrets: Secrets) -> None:
+        # Without it python-telegram-bot warns, whenever Telegram says how long to wait, that it will say so in another type by and by.
+        os.environ.setdefault("PTB_TIMEDELTA", "1")
         try:
             import telegram
             from telegram.request import HTTPXRequest
