@@ -90,7 +90,7 @@ class TelegramDoor:
         last, tries = 0, 0
         while not stop.is_set():
             first = answering.first_open()
-            asked = client.updates((last + 1 if first is None else first) if last else None)
+            asked = client.updates((last + 1 if first is None else first) if last else None, ("message", "my_chat_member"))
             while not stop.is_set() and not asked.done():
                 concurrent.futures.wait([asked], LOOK_S)
             if not asked.done():

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.connect.contract import RefusedError, RetriableError
@@ -70,11 +70,10 @@ class TelegramClient:
         self._thread = threading.Thread(target=self._loop.run_forever, name="telegram", daemon=True)
         self._thread.start()
 
-    def updates(self, offset: int | None) -> concurrent.futures.Future[tuple[telegram.Update, ...]]:
-        """Ask for the updates from `offset` on, waiting at Telegram until there are any; earlier ones it then forgets. The answer's errors are
-        those of python-telegram-bot: `explained` tells what they mean."""
-        kinds = ["message", "my_chat_member"]
-        return self._submit(self._bot.get_updates(offset, UPDATES_MAX, POLL_S, kinds))
+    def updates(self, offset: int | None, kinds: Sequence[str]) -> concurrent.futures.Future[tuple[telegram.Update, ...]]:
+        """Ask for the updates of some kinds (`message`, ...) from `offset` on, waiting at Telegram until there are any; earlier ones it then
+        forgets. The answer's errors are those of python-telegram-bot: `explained` tells what they mean."""
+        return self._submit(self._bot.get_updates(offset, UPDATES_MAX, POLL_S, list(kinds)))
 
     def call(self, make: Callable[[telegram.Bot], Coroutine[Any, Any, T]]) -> T:
         """Await `make(bot)`. Raises what `explained` makes of an error."""
@@ -100,7 +99,7 @@ class TelegramClient:
             case errors.InvalidToken() | errors.EndPointNotFound():
                 return TokenError("Telegram does not know the token.", mend="Compare it with what @BotFather says.")
             case errors.Conflict():
-                return RetriableError("Another program reads this bot's updates, and Telegram allows one.", retry_after_s=10)
+                return RetriableError("Another program reads this bot's updates, and Telegram allows one.", retry_after_s=3)
             case errors.BadRequest() if "chat not found" in said.lower():
                 return ChatBlockedError(f"There is no such chat: {said}.")
             case errors.BadRequest() | errors.ChatMigrated():
