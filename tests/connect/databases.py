@@ -166,8 +166,8 @@ def run_postgres() -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def run_mariadb() -> Iterator[Server]:
-    """A MariaDB server that logs rows, with their columns' names."""
+def run_mariadb(*more: str) -> Iterator[Server]:
+    """A MariaDB server that logs rows, with their columns' names, unless `more` options say otherwise."""
     install, mariadbd = program("mariadb-install-db"), program("mariadbd")
     require(install and mariadbd, "MariaDB", "As root on Debian `make test` installs it; tests/debian-packages.txt names its package.")
     assert install
@@ -186,7 +186,7 @@ def run_mariadb() -> Iterator[Server]:
             "log-bin": "binlog", "binlog-format": "ROW", "binlog-row-metadata": "FULL", "server-id": 1, "skip-name-resolve": "ON",
             "innodb-flush-log-at-trx-commit": 0, "innodb-buffer-pool-size": "32M", "innodb-log-file-size": "8M", "character-set-server": "utf8mb4",
         }  # fmt: skip
-        command = [*_as("mysql"), mariadbd, *plain, *(f"--{name}={value}" for name, value in options.items())]
+        command = [*_as("mysql"), mariadbd, *plain, *(f"--{name}={value}" for name, value in options.items()), *more]
         with _running(command, folder, signal.SIGTERM) as process:
             _await(Server("mysql+pymysql", port, "mysql"), process, folder)
             yield Server("mysql+pymysql", port, "mysql")

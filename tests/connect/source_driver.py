@@ -86,6 +86,11 @@ class Driver:
         self.until(lambda: len(self.records) >= start + count, timeout_s)
         return self.records[start:]
 
+    def run_on(self) -> None:
+        """Poll until it raises."""
+        while True:
+            self.step()
+
     def restart(self) -> None:
         """Close the source without a word and open it anew from the committed positions."""
         self.source.close()

@@ -75,9 +75,11 @@ class Option:
 
 # Options of Kafka Connect and of Confluent's packages that say where Kafka is, or what has no meaning here.
 IGNORED = re.compile(
-    r"(confluent|kafka|reporter|header\.converter|schema\.registry|consumer\.override|producer\.override)(\..*)?"
+    r"(confluent|kafka|reporter|header\.converter|schema\.registry|consumer\.override|producer\.override|database\.history|"
+    r"schema\.history\.internal)(\..*)?"
     r"|name|input\.(key\.|data\.)?format|config\.action\.reload|errors\.retry\..*"
     r"|topic\.creation\.(default\.replication\.factor|enable)|errors\.deadletterqueue\.topic\.replication\.factor|behavior\.on\.error|report\.errors\.as"
+    r"|include\.schema\.changes|database\.allowpublickeyretrieval|max\.queue\.size"
 )
 
 _CLASS = Option("connector.class", "string", "The connector: one of the names at the head of its page.", REQUIRED)

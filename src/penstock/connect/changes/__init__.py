@@ -1,0 +1,1 @@
+"""Change data capture: what PostgreSQL, MySQL and MariaDB write in their logs, as records."""
