@@ -18,6 +18,7 @@ import pyarrow as pa
 from penstock.errors import DataError, Position
 from penstock.functions.definition import PythonFunction
 from penstock.functions.duckdb import register
+from penstock.functions.duckdb_names import distinct
 
 REASONS_MAX = 20
 """How many rows of one expression and batch are asked for their own reason; the others share the first one's."""
@@ -109,7 +110,7 @@ class Evaluator:
         """Show DuckDB the tables that the SQL names: it takes longer than a small query over them, and not all that is bound is read."""
         for name in BOUND.findall(sql):
             if name in self._waiting:
-                self.connection.register(name, self._waiting.pop(name))
+                self.connection.register(name, distinct(self._waiting.pop(name)))
                 self._bound.append(name)
 
     def table(self, sql: str) -> pa.Table:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from penstock.functions.duckdb_names import physical
 from penstock.sql.types import Array, Decimal, Map, Primitive, SqlType, Struct, arrow_type
 
 FIXED = {"BOOLEAN": 1, "INTEGER": 4, "BIGINT": 8, "DOUBLE": 8, "DATE": 4, "TIME": 8, "TIMESTAMP": 8}
@@ -100,6 +101,7 @@ class RowCodec:
         """The bytes of a column of variable width, empty for NULL."""
         if i in self._decoders:
             encode = self._encoder.encode
+            column = physical(column, arrow_type(self.types[i]))
             return pa.array([b"" if v is None else encode(v) for v in column.to_pylist()], pa.binary())
         column = column.cast(pa.binary())
         return pc.coalesce(column, pa.scalar(b"", pa.binary())) if column.null_count else column

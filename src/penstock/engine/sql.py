@@ -14,7 +14,7 @@ from decimal import Decimal as PyDecimal
 from penstock import functions
 from penstock.functions.casts import cast_sql, wrapped
 from penstock.functions.definition import Argument, LambdaArgument, LambdaType, LiteralArgument, PythonFunction, Resolved
-from penstock.functions.duckdb import duckdb_type, text
+from penstock.functions.duckdb import duckdb_type, field_name, field_names, text
 from penstock.functions.duckdb import quoted as identifier
 from penstock.plan import expressions as ex
 from penstock.sql.types import BIGINT, INTEGER, NULL, STRING, Decimal, Map, Primitive, SqlType, Struct
@@ -157,7 +157,8 @@ class Compiler:
             case ex.Unit(_, unit):
                 return text(unit)
             case ex.Field(_, base, name):
-                return f"struct_extract({self.compile(base)}, {text(name)})"
+                assert isinstance(base.type, Struct)
+                return f"struct_extract({self.compile(base)}, {text(field_name(base.type, name))})"
             case ex.Item(_, base, index):
                 extract = "map_extract_value" if isinstance(base.type, Map) else "list_extract"
                 return f"{extract}({self.compile(base)}, {self.compile(index)})"
@@ -214,7 +215,7 @@ class Compiler:
                 assert isinstance(type_, Struct)
                 if not type_.fields:
                     return "struct_pack()"  # DuckDB has such values, but its SQL no name for their type
-                parts = (f"{identifier(f.name)} := {self.compile(v)}" for f, v in zip(type_.fields, values, strict=True))
+                parts = (f"{identifier(name)} := {self.compile(v)}" for name, v in zip(field_names(type_), values, strict=True))
                 return f"CAST(struct_pack({', '.join(parts)}) AS {duckdb_type(type_)})"
         raise AssertionError(f"no SQL for {expr}")
 

@@ -29,6 +29,7 @@ from penstock.engine.cycle_state import CycleState, Home
 from penstock.engine.evaluate import Evaluator, one_chunk
 from penstock.engine.sql import Compiler
 from penstock.functions.definition import PythonFunction
+from penstock.functions.duckdb_names import physical
 from penstock.plan.steps import Schema
 from penstock.sql.types import SqlType, arrow_type
 
@@ -191,7 +192,7 @@ class Cycle:
     def arrays(self, table: pa.Table, names: Iterable[str], types: Iterable[SqlType]) -> list[pa.Array]:
         """Columns of a table as plain arrays of the types' one physical form."""
         columns = (one_chunk(table[name]) for name in names)
-        return [c if c.type == arrow_type(t) else c.cast(arrow_type(t)) for c, t in zip(columns, types, strict=True)]
+        return [physical(c, arrow_type(t)) for c, t in zip(columns, types, strict=True)]
 
     # ------------------------------------------------------------------------------------------ state and output
 

@@ -11,7 +11,7 @@ from functools import cache
 
 from penstock.errors import SqlError
 from penstock.functions.definition import PythonFunction
-from penstock.functions.duckdb import duckdb_type, quoted, text
+from penstock.functions.duckdb import duckdb_type, field_name, field_names, quoted, text
 from penstock.sql.types import (
     BIGINT,
     BOOLEAN,
@@ -204,21 +204,23 @@ def _map(source: Map, target: Map, depth: int) -> Cast | None:
 
 def _struct(source: Struct, target: Struct, depth: int) -> Cast | None:
     """Fields by name; one that the source lacks is NULL."""
-    fields: list[tuple[str, Callable[[str], str] | None, SqlType]] = []
+    fields: list[tuple[str, str, Callable[[str], str] | None, SqlType]] = []
     needs: Needs = ()
-    for f in target.fields:
+    for name, f in zip(field_names(target), target.fields, strict=True):
         given = source.field(f.name)
         if given is None:
-            fields.append((quoted(f.name), None, f.type))
+            fields.append((quoted(name), "", None, f.type))
             continue
         made = _cast(given.type, f.type, depth + 1)
         if made is None:
             return None
-        fields.append((quoted(f.name), made[0], f.type))
+        fields.append((quoted(name), quoted(field_name(source, f.name)), made[0], f.type))
         needs += made[1]
 
     def convert(value: str) -> str:
-        parts = [f"{name} := {each(f'({value}).{name}') if each else f'CAST(NULL AS {duckdb_type(type_)})'}" for name, each, type_ in fields]
+        parts = [
+            f"{name} := {each(f'({value}).{given}') if each else f'CAST(NULL AS {duckdb_type(type_)})'}" for name, given, each, type_ in fields
+        ]
         return f"CASE WHEN {value} IS NULL THEN NULL ELSE struct_pack({', '.join(parts)}) END"
 
     return convert, needs

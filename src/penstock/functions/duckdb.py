@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from penstock.functions.definition import IntervalUnitType, PythonFunction
+from penstock.functions.duckdb_names import distinct_names, distinct_type, relabelled
 from penstock.sql.types import Array, Decimal, Map, Primitive, SqlType, Struct, arrow_type
 
 if TYPE_CHECKING:
@@ -33,10 +34,20 @@ def duckdb_type(type_: SqlType) -> str:
         case Map(key, value):
             return f"MAP({duckdb_type(key)}, {duckdb_type(value)})"
         case Struct(fields):
-            return f"STRUCT({', '.join(f'{quoted(f.name)} {duckdb_type(f.type)}' for f in fields)})"
+            return f"STRUCT({', '.join(f'{quoted(name)} {duckdb_type(f.type)}' for name, f in zip(field_names(type_), fields, strict=True))})"
         case IntervalUnitType():
             return "VARCHAR"
     raise AssertionError(f"no DuckDB type for {type_}")
+
+
+def field_names(type_: Struct) -> tuple[str, ...]:
+    """The names of a STRUCT's fields inside DuckDB."""
+    return distinct_names([f.name for f in type_.fields])
+
+
+def field_name(type_: Struct, name: str) -> str:
+    """The name of one field of a STRUCT inside DuckDB."""
+    return next(inside for inside, f in zip(field_names(type_), type_.fields, strict=True) if f.name == name)
 
 
 def quoted(name: str) -> str:
@@ -75,9 +86,14 @@ def _over_columns(function: PythonFunction) -> Callable[..., Any]:
     import pyarrow as pa
 
     readers = [_reader(p) for p in function.parameters]
+    types = [arrow_type(p) for p in function.parameters]
+    renamed = [distinct_type(t) != t for t in types]
     writer, result_type, call = _writer(function.returns), arrow_type(function.returns), function.call
+    inside = distinct_type(result_type)
 
     def over_columns(*columns: Any) -> pa.Array:
+        if any(renamed):
+            columns = tuple(relabelled(c, t) if r else c for c, t, r in zip(columns, types, renamed, strict=True))
         rows = [_natural(column.to_pylist(), reader) for column, reader in zip(columns, readers, strict=True)]
         if function.nulls:
             results = list(map(call, *rows))
@@ -85,7 +101,7 @@ def _over_columns(function: PythonFunction) -> Callable[..., Any]:
             results = [None if value is None else call(value) for value in rows[0]]
         else:
             results = [None if None in row else call(*row) for row in _tuples(rows)]
-        return pa.array(_natural(results, writer), result_type)
+        return relabelled(pa.array(_natural(results, writer), result_type), inside)
 
     # DuckDB counts a function's parameters and evaluates its annotations.
     plain = [inspect.Parameter(f"column{i}", inspect.Parameter.POSITIONAL_ONLY) for i in range(len(readers))]

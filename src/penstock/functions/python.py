@@ -22,7 +22,7 @@ from penstock.errors import SqlError
 from penstock.functions.annotations import Converter, from_sql, is_optional, sql_type, to_sql
 from penstock.functions.define import Function, Kind, Overload, Settled, call_sql, python_function, read_documentation, register
 from penstock.functions.definition import Resolved, ResolvedAggregate
-from penstock.functions.duckdb import duckdb_type
+from penstock.functions.duckdb import duckdb_type, field_names, quoted
 from penstock.functions.resolution import load
 from penstock.functions.signature import Parameter, Signature
 from penstock.sql.types import Array, Field, SqlType, Struct
@@ -189,7 +189,7 @@ def _aggregate(name: str, body: type) -> None:
             raise SqlError(f"{called} cannot run in session windows: it has no method merge.", mend="Write one: merge(self, earlier, later).")
 
         def packed(arguments: Any) -> str:
-            fields = ", ".join(f'"{f.name}" := {a}' for f, a in zip(row.fields, arguments, strict=True))
+            fields = ", ".join(f"{quoted(name)} := {a}" for name, a in zip(field_names(row), arguments, strict=True))
             return f"struct_pack({fields})"
 
         # A batch's rows are a state column of their own, always empty once they are merged, since only Python can make a state of them.

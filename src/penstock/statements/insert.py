@@ -17,6 +17,7 @@ from penstock.engine.operators.sink import RECORD_HEADERS
 from penstock.engine.operators.source import as_columns, options
 from penstock.engine.sql import Compiler
 from penstock.errors import DataError, SqlError
+from penstock.functions.duckdb_names import physical
 from penstock.log.partition import partitions_for
 from penstock.log.protocol import Append
 from penstock.result import Result
@@ -37,7 +38,7 @@ def insert_values(db: Database, statement: ast.InsertValues) -> Result:
     with db.evaluator() as evaluator:
         evaluator.need(compiler.needs.values())
         row = evaluator.once(f"SELECT {', '.join(sqls)}", statement.position)
-    columns = {name: row[f"c{i}"].combine_chunks() for i, (name, _) in enumerate(plan.values)}
+    columns = {name: physical(row[f"c{i}"].combine_chunks(), arrow_type(expr.type)) for i, (name, expr) in enumerate(plan.values)}
     db.log.append(*encoded(db, plan.source, columns, 1))
     return Result(f"1 row is inserted into {plan.source.name}.")
 
