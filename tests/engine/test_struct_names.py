@@ -37,7 +37,8 @@ def rows(driver: Driver, sql: str) -> list[list[Any]]:
 
 
 def test_fields_through_a_query(driver: Driver) -> None:
-    fed(driver, "CREATE STREAM O AS SELECT ID, S, S->A AS UPPER_A, S->`a` AS LOWER_A, S->M['k']->`x` AS X, STRUCT(B := S->`a`, `b` := S->A) AS N FROM I;")
+    made = "STRUCT(B := S->`a`, `b` := S->A) AS N"
+    fed(driver, f"CREATE STREAM O AS SELECT ID, S, S->A AS UPPER_A, S->`a` AS LOWER_A, S->M['k']->`x` AS X, {made} FROM I;")
     assert rows(driver, "SELECT * FROM O;") == [
         ["k", v, v["A"], v["a"], v["M"]["k"]["x"], {"B": v["a"], "b": v["A"]}] for v in (ONE, TWO)  # type: ignore[index]
     ]  # fmt: skip

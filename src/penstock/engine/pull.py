@@ -101,19 +101,23 @@ class Pull:
     def answer(self) -> pa.Table:
         """The rows, with the output's columns by name; DECIMAL, DATE and the rest as in `arrow_type`."""
         with self.log.snapshot() as snapshot:
-            for careful in (False, True):
-                evaluator = Evaluator(careful=True) if careful else self.evaluator
-                try:
-                    scratch = Scratch(open_scratch)
-                    with closing(scratch), Cycle("", scratch, evaluator, careful=careful, every_change=False) as cycle:
-                        stage = Scan(self, snapshot, cycle).build(self.plan.root).run(cycle)
-                        return self.output(cycle, stage)
-                except EvaluationError as error:
-                    if careful:
-                        raise DataError(f"The query cannot be answered: {error}") from error
-                finally:
-                    if careful:
-                        evaluator.close()
+            return self.at(snapshot)
+
+    def at(self, snapshot: Snapshot) -> pa.Table:
+        """The rows at the moment of a snapshot."""
+        for careful in (False, True):
+            evaluator = Evaluator(careful=True) if careful else self.evaluator
+            try:
+                scratch = Scratch(open_scratch)
+                with closing(scratch), Cycle("", scratch, evaluator, careful=careful, every_change=False) as cycle:
+                    stage = Scan(self, snapshot, cycle).build(self.plan.root).run(cycle)
+                    return self.output(cycle, stage)
+            except EvaluationError as error:
+                if careful:
+                    raise DataError(f"The query cannot be answered: {error}") from error
+            finally:
+                if careful:
+                    evaluator.close()
         raise AssertionError
 
     @property

@@ -54,9 +54,11 @@ STATEMENTS: tuple[Definition, ...] = (
         "SELECT ... | WITH name AS (SELECT ...), ... SELECT ...",
         "A pull query in ordinary SQL, over tables and streams as they are at one moment: what streams cannot have works "
         "here, like ORDER BY, OFFSET, DISTINCT, UNION, subqueries, common table expressions and window functions. A SELECT is"
-        " read so where it has no EMIT and holds something that the streaming language lacks.",
+        " read so where it has no EMIT and holds something that the streaming language lacks; a join or GROUP BY that a stream"
+        " could not have is too. DuckDB answers it: its functions are there, and Penstock's scalar functions that it lacks, but"
+        " for those that take a lambda or a unit. ROWTIME is there where the query names it, and `->` reads a STRUCT's field.",
         (
-            "SELECT name, spaces FROM carparks WHERE spaces > 0 ORDER BY spaces DESC LIMIT 3;",
+            "SELECT name, spaces FROM carparks WHERE spaces > 0 ORDER BY GEO_DISTANCE(lat, lon, 53.79, -1.75) LIMIT 3;",
             "WITH busy AS (SELECT * FROM carparks WHERE spaces < 10) SELECT COUNT(*) FROM busy;",
         ),
     ),

@@ -143,3 +143,24 @@ def arrow_type(type_: SqlType) -> pa.DataType:
                 "NULL": pa.null(),
             }[name]
     raise AssertionError(f"no Arrow type for {type_}")
+
+
+def type_of_arrow(type_: pa.DataType) -> SqlType:
+    """The type of an Arrow column that came from elsewhere: NULL for one that has no counterpart here, such as an interval."""
+    import pyarrow.types as kinds
+
+    if kinds.is_list(type_) or kinds.is_large_list(type_) or kinds.is_fixed_size_list(type_):
+        return Array(type_of_arrow(type_.value_type))
+    if kinds.is_map(type_):
+        return Map(type_of_arrow(type_.key_type), type_of_arrow(type_.item_type))
+    if kinds.is_struct(type_):
+        return Struct(tuple(Field(type_.field(i).name, type_of_arrow(type_.field(i).type)) for i in range(type_.num_fields)))
+    if kinds.is_decimal(type_) and type_.precision <= 38:
+        return Decimal(type_.precision, type_.scale)
+    if kinds.is_integer(type_):
+        return INTEGER if type_.bit_width < 32 or str(type_) == "int32" else BIGINT
+    alike = (
+        (kinds.is_boolean, BOOLEAN), (kinds.is_floating, DOUBLE), (kinds.is_string, STRING), (kinds.is_large_string, STRING),
+        (kinds.is_binary, BYTES), (kinds.is_large_binary, BYTES), (kinds.is_date, DATE), (kinds.is_time, TIME), (kinds.is_timestamp, TIMESTAMP),
+    )  # fmt: skip
+    return next((found for is_kind, found in alike if is_kind(type_)), NULL)

@@ -9,14 +9,14 @@ from penstock.engine.build import build
 from penstock.engine.pull import Pull, open_scratch
 from penstock.engine.stage import Cycle, Stage
 from penstock.engine.task import Task, TaskOptions
-from penstock.errors import SqlError
+from penstock.errors import Error, SqlError
 from penstock.plan import plan_query, schema_text
 from penstock.plan.expressions import Column, WindowBound
 from penstock.plan.scope import WINDOW_BOUNDS
 from penstock.plan.steps import QueryPlan, Select
 from penstock.result import Query, Result
 from penstock.sql import ast
-from penstock.sql.types import NULL
+from penstock.sql.types import type_of_arrow
 from penstock.statements.queries import task_options
 from penstock.statements.view import View
 
@@ -34,10 +34,25 @@ def select(db: Database, statement: ast.Statement, *, timeout: float | None = No
         return ordinary(db, statement)
     if not isinstance(statement, ast.Query):
         raise SqlError("This is not a SELECT.", mend="Use execute() for other statements.", position=statement.position)
-    plan = plan_query(statement, View(db))
+    try:
+        plan = plan_query(statement, View(db))
+    except SqlError:
+        if not beyond_streams(statement):
+            raise
+        try:
+            return ordinary(db, ast.RawQuery(position=statement.position, text=statement.text))
+        except Error:
+            pass
+        raise
     names, types = [c.name for c in plan.output], [c.type for c in plan.output]
     query = Query(names, types, schema=schema_text(plan), timeout=timeout)
     return push(db, plan, query) if plan.push else pull(db, plan, query)
+
+
+def beyond_streams(statement: ast.Query) -> bool:
+    """Whether a query that cannot be planned may be one over what is there now: a join or a grouping that streams know nothing like."""
+    asked = statement.select
+    return asked.emit is None and asked.window is None and (isinstance(asked.relation, ast.Join) or bool(asked.group_by))
 
 
 def pull(db: Database, plan: QueryPlan, query: Query) -> Query:
@@ -52,7 +67,7 @@ def ordinary(db: Database, statement: ast.RawQuery) -> Query:
 
     with db.evaluator() as evaluator:
         table = answer(statement.text, db.catalog, db.log, db.schemas, evaluator, statement.position)
-    return Query(table.column_names, [NULL] * table.num_columns).answered(table)
+    return Query(table.column_names, [type_of_arrow(t) for t in table.schema.types]).answered(table)
 
 
 def push(db: Database, plan: QueryPlan, query: Query) -> Query:
