@@ -139,3 +139,28 @@ def test_sessions_grow_together_in_either_mode(batching: bool, call: str, expect
             driver.send("s", "k", {"V": value}, timestamp=time)
         driver.run()
         assert driver.read("O")[-1].value == {"R": expected}
+
+
+@MODES
+def test_the_least_whole_number_has_no_counterpart_as_in_java(batching: bool) -> None:
+    with Driver(batching=batching) as driver:
+        driver.execute("CREATE STREAM S (K STRING KEY, I INT, L BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        driver.execute("CREATE STREAM O AS SELECT K, -I AS I, ABS(I) AS AI, -L AS L, ABS(L) AS AL FROM S;")
+        least = {"I": -(1 << 31), "L": -(1 << 63)}
+        for value in (least, {"I": -7, "L": 7}):
+            driver.send("s", "k", value)
+        driver.run()
+        expected = [{"I": least["I"], "AI": least["I"], "L": least["L"], "AL": least["L"]}, {"I": 7, "AI": 7, "L": -7, "AL": 7}]
+        assert [record.value for record in driver.read("O")] == expected
+
+
+@MODES
+def test_a_bad_key_costs_its_record_alone(batching: bool) -> None:
+    with Driver(batching=batching) as driver:
+        driver.execute("CREATE STREAM S (K STRING KEY, N INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        driver.execute("CREATE STREAM O AS SELECT 12 / N AS P, K FROM S PARTITION BY 12 / N;")
+        for number in (3, 0, 4):
+            driver.send("s", "k", {"N": number})
+        driver.run()
+        assert [record.key for record in driver.read("O")] == [4, None, 3]
+        assert len(complaints(driver)) == 1

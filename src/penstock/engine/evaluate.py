@@ -31,6 +31,18 @@ NO_VALUE = re.compile(r"Could not convert string ['\"](.* is no [A-Z]+(?:\(\d+, 
 BOUND = re.compile(r"\bbatch\d+\b")
 """The name of a bound table."""
 
+WORDINGS = (
+    (re.compile(r"Overflow in \w+ of INT(?:8|16|32|64|128) \((.*)\)!?"), r"\1 is beyond its type"),
+    (re.compile(r"Overflow in \w+ of numeric value!?"), "the result is beyond its type"),
+    (re.compile(r"Casting value \"(.*)\" to type (DECIMAL\(\d+, ?\d+\)) failed: value is out of range!?"), r"\1 is beyond the range of \2"),
+    (re.compile(r"Could not cast value (.*) to (DECIMAL\(\d+, ?\d+\))"), r"\1 is beyond the range of \2"),
+    (re.compile(r"Type \w+ with value (.*) can't be cast .* destination type (\w+)"), r"\1 is beyond the range of \2"),
+    (re.compile(r"invalid (date|time|timestamp) field format: \"(.*)\", expected format is .*"), r"\2 is no \1"),
+    (re.compile(r"(?:date|timestamp|interval) .*out of range.*|.*Date out of range.*", re.IGNORECASE), "the result is no date that there is"),
+    (re.compile(r"InvalidOperation: \[.*\]"), "the number cannot be computed"),
+)
+"""DuckDB's words for what a value cannot be, and ours."""
+
 
 class EvaluationError(Exception):
     """Some row of a batch cannot be evaluated: take the careful pass."""
@@ -159,7 +171,11 @@ def reason_of(error: duckdb.Error) -> str:
         return "division by zero"
     if found := NO_VALUE.match(message):
         return found[1]
-    return message.partition(" when casting from source column")[0]
+    message = message.partition(" when casting from source column")[0]
+    for pattern, wording in WORDINGS:
+        if found := pattern.fullmatch(message):
+            return found.expand(wording)
+    return message
 
 
 def one_chunk(column: pa.ChunkedArray | pa.Array) -> Any:

@@ -167,7 +167,10 @@ class Compiler:
             case ex.Concat(_, left, right):
                 return f"({self.compile(left)} || {self.compile(right)})"
             case ex.Negate(_, operand):
-                return f"(-{self.compile(operand)})"
+                inner = self.compile(operand)
+                if self.guarded and expr.type in (INTEGER, BIGINT):
+                    return wrapped(f"-({inner}::HUGEINT)", 32 if expr.type == INTEGER else 64)  # as in Java: the least has no counterpart
+                return f"(-{inner})"
             case ex.Comparison(_, op, left, right):
                 sql = f"({self.compile(left)} {op} {self.compile(right)})"
                 return sql if op.startswith("IS") else f"coalesce({sql}, FALSE)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Sequence
 from decimal import Decimal as Number
+from functools import partial
 from typing import Any
 
 from penstock.errors import ConfigError, SchemaError
@@ -13,6 +14,7 @@ from penstock.formats.contract import Column
 from penstock.formats.protobuf_schema import DECIMAL, KNOWN, WRAPPED
 from penstock.registry.proto_file import SCALARS, ProtoEnum, ProtoField, ProtoMessage
 from penstock.registry.protobuf import ProtoTypes
+from penstock.sql.types import Array, Map, SqlType, Struct
 
 try:
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -162,10 +164,44 @@ _KNOWN_GETTERS: dict[str, Getter] = {
 }
 
 
+def _unwrapping(type_: SqlType, *, inside: bool = False) -> Getter | None:
+    """What takes ARRAYs and MAPs out of the messages that hold them where they are items of others, since Protobuf repeats messages alone; None
+    where there are none."""
+    plain: Getter | None = None
+    match type_:
+        case Array(item) if of_item := _unwrapping(item, inside=True):
+            plain = partial(_each, of_item)
+        case Map(_, value) if of_value := _unwrapping(value, inside=True):
+            plain = partial(_each_value, of_value)
+        case Struct(fields):
+            inner = {f.name.upper(): get for f in fields if (get := _unwrapping(f.type))}
+            return partial(_each_field, inner) if inner else None
+    if isinstance(type_, Array | Map) and inside:
+        return lambda v: _taken_out(v) if plain is None else plain(_taken_out(v))
+    return plain
+
+
+def _taken_out(value: Any) -> Any:
+    return value["value"] if isinstance(value, dict) and list(value) == ["value"] else value
+
+
+def _each(get: Getter, items: Any) -> Any:
+    return [get(item) for item in items]
+
+
+def _each_value(get: Getter, pairs: Any) -> Any:
+    return {key: get(value) for key, value in pairs.items()}
+
+
+def _each_field(inner: dict[str, Getter], record: Any) -> Any:
+    return record and {name: inner[name.upper()](v) if name.upper() in inner else v for name, v in record.items()}
+
+
 def message_decoder(types: ProtoTypes, name: str, columns: Sequence[Column]) -> Callable[[bytes], list[Any]]:
     """The reader of a message's bytes; raises Misfit for what is not one, or does not fit the columns."""
     kind, get = message_class(types, name), getter(types, name)
     coercers = [coercer(c.type, native=True) for c in columns]
+    unwrappings = [_unwrapping(c.type) for c in columns]
     names = [c.name for c in columns]
 
     def decode(data: bytes) -> list[Any]:
@@ -174,9 +210,9 @@ def message_decoder(types: ProtoTypes, name: str, columns: Sequence[Column]) -> 
         except (DecodeError, UnicodeDecodeError, ValueError):
             raise Misfit(f"not a message {name}: its bytes are malformed") from None
         result = []
-        for column, coerce, value in zip(names, coercers, match_fields(get(message), names), strict=True):
+        for column, coerce, unwrap, value in zip(names, coercers, unwrappings, match_fields(get(message), names), strict=True):
             try:
-                result.append(coerce(value))
+                result.append(coerce(value if unwrap is None else unwrap(value)))
             except Misfit as problem:
                 raise problem.under(column) from None
         return result

@@ -32,8 +32,8 @@ class Match:
 def match(signature: Signature, arguments: Sequence[Argument]) -> Match | None:
     """Fit arguments to a form, binding its type variables (by the lambdas last). None where they do not fit."""
     parameters = signature.spread(len(arguments))
-    if parameters is None:
-        return None
+    if parameters is None or (not parameters and signature.parameters):
+        return None  # where all that a form takes is variadic, it takes one at least
     arguments = [_lambda(a) if isinstance(a, LambdaType) else a for a in arguments]
     found = Match(signature)
     settled: list[SqlType] = [NULL] * len(arguments)

@@ -119,7 +119,10 @@ class Rekey:
         if self.step.keep_null:
             # as in ksqlDB: of a record without a value, all that is known are its key columns
             known = {column.name for column in stage.schema.key}
-            keys = [sql if columns_in(e) <= known else f"CASE WHEN _present THEN {sql} END" for e, sql in zip(self.step.key, keys, strict=True)]
+            for i, expr in enumerate(self.step.key):
+                if not columns_in(expr) <= known:
+                    plain, keys[i] = keys[i], f"CASE WHEN _present THEN {keys[i]} END"
+                    compiler.compiled[keys[i]] = compiler.compiled[plain]
         names = [label(column.name, expr) for column, expr in zip(self.step.schema.key, self.step.key, strict=True)]
         stage, keys = cycle.compute(stage, compiler, keys, names)
         kept = stage.columns

@@ -12,19 +12,22 @@ from penstock.functions.matching import common_type
 from penstock.sql.types import BIGINT, BYTES, DATE, DOUBLE, INTEGER, NULL, STRING, TIME, TIMESTAMP, Decimal, SqlType
 
 COMPARABLE = (*NUMBERS, STRING, BYTES, DATE, TIME, TIMESTAMP)
-_EXACT = Context(prec=60)
+DIGITS_MAX = 400
+"""A DOUBLE has no digits farther from its point."""
+_EXACT = Context(prec=2 * DIGITS_MAX, Emax=10 * DIGITS_MAX, Emin=-10 * DIGITS_MAX)
 
 
 @sql_scalar("ABS(x N) -> N", types={"N": NUMBERS})
-def abs_(x: str) -> str:
-    """The value without its sign.
+def abs_(x: str, *, settled: Settled) -> str:
+    """The value without its sign. The least INTEGER and the least BIGINT have no counterpart, and stay as they are.
 
     x: a number
 
     ABS(-3) -> 3
     ABS(-2.5) -> 2.5
     """
-    return f"abs({x})"
+    bits = 31 if settled.types[0] == INTEGER else 63 if settled.types[0] == BIGINT else None
+    return f"abs({x})" if bits is None else f"CASE WHEN {x} = {-(1 << bits)} THEN {x} ELSE abs({x}) END"
 
 
 @sql_scalar("CEIL(x N) -> N", types={"N": NUMBERS})
@@ -119,6 +122,8 @@ def at_scale(x: int | float | Exact, scale: int, rounding: str) -> int | float |
     if isinstance(x, float):
         if x != x or x in (float("inf"), float("-inf")):
             return x
+        if abs(scale) > DIGITS_MAX:
+            return x if scale > 0 else 0.0
         return float(Exact(repr(x)).quantize(Exact(1).scaleb(-scale), rounding, _EXACT))
     exact = Exact(x)
     exponent = exact.as_tuple().exponent

@@ -175,11 +175,21 @@ PADDED = (
 )
 
 
+FILLED_MAX = 32 * 1024 * 1024
+
+
+def fill(count: int, padding: str | bytes) -> str | bytes:
+    """As much of a repeated padding as fills `count` places. Raises ValueError beyond FILLED_MAX."""
+    if count > FILLED_MAX:
+        raise ValueError(f"{count} characters to fill in, and {FILLED_MAX} are the most")
+    return (padding * -(-max(count, 0) // len(padding)))[: max(count, 0)]
+
+
 @python_scalar(*(f"LPAD{form}" for form in PADDED))
 def lpad(text: str | bytes, length: int, padding: str | bytes) -> str | bytes | None:
     """Text, or bytes, of a given length: filled from the left, or cut where it is longer.
 
-    NULL where the length is negative or the padding empty.
+    NULL where the length is negative or the padding empty; an error where more than 32 million characters would be filled in.
 
     text: a text, or bytes
     length: how long it shall be
@@ -190,14 +200,14 @@ def lpad(text: str | bytes, length: int, padding: str | bytes) -> str | bytes | 
     """
     if length < 0 or not padding:
         return None
-    return (padding * length)[: max(0, length - len(text))] + text[:length]  # type: ignore[operator]
+    return fill(length - len(text), padding) + text[:length]  # type: ignore[operator]
 
 
 @python_scalar(*(f"RPAD{form}" for form in PADDED))
 def rpad(text: str | bytes, length: int, padding: str | bytes) -> str | bytes | None:
     """Text, or bytes, of a given length: filled on the right, or cut where it is longer.
 
-    NULL where the length is negative or the padding empty.
+    NULL where the length is negative or the padding empty; an error where more than 32 million characters would be filled in.
 
     text: a text, or bytes
     length: how long it shall be
@@ -207,7 +217,7 @@ def rpad(text: str | bytes, length: int, padding: str | bytes) -> str | bytes | 
     """
     if length < 0 or not padding:
         return None
-    return text[:length] + (padding * length)[: max(0, length - len(text))]  # type: ignore[operator]
+    return text[:length] + fill(length - len(text), padding)  # type: ignore[operator]
 
 
 @sql_scalar("SPLIT(text STRING, delimiter STRING) -> ARRAY<STRING>")

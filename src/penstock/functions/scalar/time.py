@@ -23,6 +23,12 @@ def interval(unit: str, count: str) -> str:
     return f"{_INTERVALS[unit.strip(chr(39))]}({count})"
 
 
+def in_range(sql: str, type_: str) -> str:
+    """SQL for a date or timestamp that is an error outside of the years 1 to 9999, which DuckDB goes beyond, and Python and most formats do not."""
+    years = f"{type_} '0001-01-01' AND {type_} '9999-12-31{' 23:59:59.999999' if type_ == 'TIMESTAMP' else ''}'"
+    return f"CASE WHEN {sql} IS NULL OR {sql} BETWEEN {years} THEN {sql} ELSE CAST(CAST({sql} AS VARCHAR) || ' is no {type_}' AS {type_}) END"
+
+
 @sql_scalar("DATEADD(unit UNIT, count INTEGER, date DATE) -> DATE")
 def dateadd(unit: str, count: str, day: str) -> str:
     """A date some time later.
@@ -33,7 +39,7 @@ def dateadd(unit: str, count: str, day: str) -> str:
 
     DATEADD(DAYS, 10, PARSE_DATE('2020-01-25', 'yyyy-MM-dd')) -> PARSE_DATE('2020-02-04', 'yyyy-MM-dd')
     """
-    return f"CAST({day} + {interval(unit, count)} AS DATE)"
+    return in_range(f"CAST({day} + {interval(unit, count)} AS DATE)", "DATE")
 
 
 @sql_scalar("DATESUB(unit UNIT, count INTEGER, date DATE) -> DATE")
@@ -46,7 +52,7 @@ def datesub(unit: str, count: str, day: str) -> str:
 
     DATESUB(DAYS, 10, PARSE_DATE('2020-01-25', 'yyyy-MM-dd')) -> PARSE_DATE('2020-01-15', 'yyyy-MM-dd')
     """
-    return f"CAST({day} - {interval(unit, count)} AS DATE)"
+    return in_range(f"CAST({day} - {interval(unit, count)} AS DATE)", "DATE")
 
 
 @sql_scalar("TIMEADD(unit UNIT, count INTEGER, time TIME) -> TIME")
@@ -85,7 +91,7 @@ def timestampadd(unit: str, count: str, moment: str) -> str:
 
     TIMESTAMPADD(SECONDS, 90, FROM_UNIXTIME(0)) -> FROM_UNIXTIME(90000)
     """
-    return f"({moment} + {interval(unit, count)})"
+    return in_range(f"({moment} + {interval(unit, count)})", "TIMESTAMP")
 
 
 @sql_scalar("TIMESTAMPSUB(unit UNIT, count INTEGER, timestamp TIMESTAMP) -> TIMESTAMP")
@@ -98,7 +104,7 @@ def timestampsub(unit: str, count: str, moment: str) -> str:
 
     TIMESTAMPSUB(SECONDS, 90, FROM_UNIXTIME(90000)) -> FROM_UNIXTIME(0)
     """
-    return f"({moment} - {interval(unit, count)})"
+    return in_range(f"({moment} - {interval(unit, count)})", "TIMESTAMP")
 
 
 @sql_scalar("FROM_DAYS(days INTEGER) -> DATE")
@@ -109,7 +115,7 @@ def from_days(days: str) -> str:
 
     FROM_DAYS(10) -> PARSE_DATE('1970-01-11', 'yyyy-MM-dd')
     """
-    return f"(DATE '1970-01-01' + {days})"
+    return in_range(f"(DATE '1970-01-01' + {days})", "DATE")
 
 
 @sql_scalar("UNIX_DATE(date DATE) -> INTEGER")
@@ -137,7 +143,7 @@ def from_unixtime(millis: str) -> str:
 
     FORMAT_TIMESTAMP(FROM_UNIXTIME(1577872800123), 'yyyy-MM-dd HH:mm:ss.SSS') -> '2020-01-01 10:00:00.123'
     """
-    return f"make_timestamp({millis} * 1000)"
+    return in_range(f"make_timestamp({millis} * 1000)", "TIMESTAMP")
 
 
 @sql_scalar("UNIX_TIMESTAMP(timestamp TIMESTAMP) -> BIGINT")
