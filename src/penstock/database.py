@@ -163,6 +163,15 @@ class Database:
         """The folder of the file whose statements are being executed."""
         return self._script_folder
 
+    def create_connector(self, name: str, config: Mapping[str, object]) -> str:
+        """See to it that a connector of this configuration runs, and say what became of it: one that is there goes on as it is, or, where the
+        configuration is another, from where it was with the new one. The class in `connector.class` says whether it is a source or a sink.
+        Raises `penstock.Error` for what is wrong in the configuration."""
+        from penstock.statements.connectors import ensure_connector
+
+        with self._lock:
+            return ensure_connector(self, name, config, self.script_folder).message
+
     # ------------------------------------------------------------------------------------------ data
 
     def insert(

@@ -276,6 +276,8 @@ def test_groups(clause: str, groups: tuple[ast.Expression, ...]) -> None:
             ast.CreateConnector("SOURCE", "c", {"connector.class": "x.Y", "tasks.max": 1, "name": "n"}),
         ),
         ("CREATE SINK CONNECTOR IF NOT EXISTS 'C-d' WITH ('a'='b')", ast.CreateConnector("SINK", "C-d", {"a": "b"}, True)),
+        ("PAUSE CONNECTOR c", ast.PauseConnector("C")),
+        ("RESUME CONNECTOR 'c'", ast.ResumeConnector("c")),
         ("DROP CONNECTOR IF EXISTS c", ast.DropConnector("C", True)),
         ("TERMINATE csas_s_3", ast.Terminate("CSAS_S_3")),
         ("TERMINATE QUERY `q-1`", ast.Terminate("q-1")),

@@ -149,6 +149,8 @@ PLAIN_STATEMENTS: st.SearchStrategy[ast.Statement] = st.one_of(
     st.builds(ast.DropType, NAMES, FLAGS),
     st.builds(ast.CreateConnector, st.sampled_from(["SOURCE", "SINK"]), NAMES, CONNECTOR_OPTIONS, FLAGS),
     st.builds(ast.DropConnector, NAMES, FLAGS),
+    st.builds(ast.PauseConnector, NAMES),
+    st.builds(ast.ResumeConnector, NAMES),
     st.builds(ast.Terminate, QUERY_IDS),
     st.builds(ast.Pause, QUERY_IDS),
     st.builds(ast.Resume, QUERY_IDS),

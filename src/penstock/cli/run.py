@@ -16,6 +16,8 @@ from penstock.cli.output import Output, write
 from penstock.cli.query import follow
 from penstock.cli.statements import nature_of, split
 from penstock.cli.stopping import stop_event
+from penstock.connect import config_files
+from penstock.connect.runtime import kind_of
 from penstock.errors import Error, Position
 
 STATUS_S = 1.0
@@ -25,8 +27,15 @@ def run(
     file: Annotated[Path, typer.Argument(metavar="FILE.sql", help="The statements.", exists=True, dir_okay=False, readable=True)],
     data: Data = DEFAULT_FOLDER,
     functions: Functions = None,
+    connector: Annotated[
+        list[Path] | None,
+        typer.Option("--connector", metavar="FILE.json", help="A connector's configuration, or a folder of them; may be given several times."),
+    ] = None,
 ) -> None:
     """Run the statements of a file, then keep its queries and connectors running until Ctrl-C.
+
+    Connectors of --connector are made where there are none of their names; else they go on, with a changed configuration anew from where they
+    were. Sources start before the statements, sinks after them.
 
     On a folder where the statements ran before, write CREATE ... IF NOT EXISTS, or start with an empty file: queries go on where they were.
 
@@ -34,7 +43,9 @@ def run(
     Example:
       penstock run pipeline.sql --data plants
     """
+    configurations = [found for path in connector or [] for found in config_files.read(path)]
     with stop_event() as stop, penstock.connect(data, functions=functions) as db:
+        _connect(db, configurations, "SOURCE")
         for statement, start in split(file.read_text(encoding="utf-8")):
             if stop.is_set():
                 return
@@ -42,7 +53,19 @@ def run(
                 _run(db, statement, file)
             except Error as error:
                 raise Error(f"{file}: {moved(error, start)}") from error
+        _connect(db, configurations, "SINK")
         _watch(db, stop)
+
+
+def _connect(db: penstock.Database, configurations: list[config_files.ConfigFile], kind: str) -> None:
+    """See to it that the connectors of a kind run."""
+    for found in configurations:
+        try:
+            if kind_of(found.config) == kind:
+                with db.script(found.path):
+                    print(db.create_connector(found.name, found.config), flush=True)
+        except Error as error:
+            raise Error(f"{found.path}: {error}") from error
 
 
 def _run(db: penstock.Database, statement: str, file: Path) -> None:

@@ -227,11 +227,12 @@ def definitions() -> tuple[Definition, ...]:
     return tuple(module.DEFINITION for module in modules)
 
 
-def definition_of(class_name: str, kind: str) -> Definition:
-    """The connector of a class name, in any case of its letters. Raises ConfigError where there is none, or it is no connector of that kind."""
+def definition_of(class_name: str, kind: str | None) -> Definition:
+    """The connector of a class name, in any case of its letters. Raises ConfigError where there is none, or it is no connector of that kind
+    (None: of either)."""
     for definition in definitions():
         if class_name.lower() in (name.lower() for name in definition.class_names):
-            if definition.kind != kind:
+            if kind not in (None, definition.kind):
                 raise ConfigError(f"{class_name} is a {definition.kind} connector.", mend=f"Write CREATE {definition.kind} CONNECTOR.")
             return definition
     known = ", ".join(definition.class_names[0] for definition in definitions())

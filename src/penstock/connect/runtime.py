@@ -191,7 +191,12 @@ class ConnectRuntime:
         return max(1, min(most, definition.tasks(options))) if isinstance(definition, SourceDefinition) else most
 
 
-def _definition(kind: str, properties: Mapping[str, str]) -> Definition:
+def kind_of(properties: Mapping[str, str]) -> OneOf["SOURCE", "SINK"]:
+    """Whether the properties are of a source or a sink. Raises ConfigError for an unknown class."""
+    return _definition(None, properties).kind
+
+
+def _definition(kind: str | None, properties: Mapping[str, str]) -> Definition:
     class_name = next((text for key, text in properties.items() if key.lower() == "connector.class"), None)
     if class_name is None:
         raise ConfigError("The connector does not say what it is.", mend="Add 'connector.class'='HttpSink', or another, to WITH.")

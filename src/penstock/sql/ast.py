@@ -386,6 +386,16 @@ class DropConnector(Statement):
 
 
 @dataclass(frozen=True)
+class PauseConnector(Statement):
+    name: str
+
+
+@dataclass(frozen=True)
+class ResumeConnector(Statement):
+    name: str
+
+
+@dataclass(frozen=True)
 class Terminate(Statement):
     query_id: str | None  # None: ALL
 

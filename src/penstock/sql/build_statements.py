@@ -169,6 +169,14 @@ def _drop_connector(at: Position, if_exists: bool, name: str) -> ast.DropConnect
     return ast.DropConnector(name, if_exists, position=at)
 
 
+def _pause_connector(at: Position, name: str) -> ast.PauseConnector:
+    return ast.PauseConnector(name, position=at)
+
+
+def _resume_connector(at: Position, name: str) -> ast.ResumeConnector:
+    return ast.ResumeConnector(name, position=at)
+
+
 # ---------------------------------------------------------------------------------------------- queries and settings
 
 

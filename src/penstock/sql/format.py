@@ -32,6 +32,10 @@ def format_statement(statement: ast.Statement) -> str:
             return _joined("DROP TYPE", _if(if_exists, "IF EXISTS"), format_name(name))
         case ast.DropConnector(name, if_exists):
             return _joined("DROP CONNECTOR", _if(if_exists, "IF EXISTS"), format_name(name))
+        case ast.PauseConnector(name):
+            return f"PAUSE CONNECTOR {format_name(name)}"
+        case ast.ResumeConnector(name):
+            return f"RESUME CONNECTOR {format_name(name)}"
         case ast.AlterSource(kind, name, columns):
             return f"ALTER {kind} {format_name(name)} {', '.join(f'ADD COLUMN {format_column(column)}' for column in columns)}"
         case ast.Explain(query_id, explained, analyze):

@@ -150,6 +150,20 @@ STATEMENTS: tuple[Definition, ...] = (
         ("DROP CONNECTOR `mqtt-source`;",),
     ),
     Definition(
+        "PAUSE CONNECTOR",
+        (ast.PauseConnector,),
+        "PAUSE CONNECTOR name",
+        "Stops a connector's tasks, which keep their place; it stays paused when the database is opened again.",
+        ("PAUSE CONNECTOR `mqtt-source`;",),
+    ),
+    Definition(
+        "RESUME CONNECTOR",
+        (ast.ResumeConnector,),
+        "RESUME CONNECTOR name",
+        "Lets a paused connector go on where it was, and a failed one try again at once.",
+        ("RESUME CONNECTOR `mqtt-source`;",),
+    ),
+    Definition(
         "TERMINATE",
         (ast.Terminate,),
         "TERMINATE [QUERY] query | ALL",

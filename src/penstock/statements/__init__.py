@@ -22,7 +22,7 @@ MODULES = {
     "session": ("SetProperty", "UnsetProperty", "AlterSystem", "Define", "Undefine", "RunScript"),
     "printing": ("Print",),
     "asserts": ("AssertTopic", "AssertSchema"),
-    "connectors": ("CreateConnector", "DropConnector"),
+    "connectors": ("CreateConnector", "DropConnector", "PauseConnector", "ResumeConnector"),
 }
 HOME = {statement: module for module, statements in MODULES.items() for statement in statements}
 READS = {"Query", "RawQuery", "Show", "Describe", "Explain", "SetProperty", "UnsetProperty", "Define", "Undefine", "RunScript", "Print",

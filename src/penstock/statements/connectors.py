@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from typing import Literal as OneOf
 
 from penstock import formats, settings
 from penstock.catalog.model import Connector, DataSource
 from penstock.connect.records import Record
-from penstock.connect.runtime import ConnectRuntime
+from penstock.connect.runtime import ConnectRuntime, kind_of
 from penstock.connect.task import Defaults
 from penstock.engine.operators.source import as_columns, options, split_windows
-from penstock.errors import ConnectorError, TopicError
+from penstock.errors import ConfigError, ConnectorError, Position, TopicError
 from penstock.result import Result, plain_columns
 from penstock.sql import ast
 from penstock.sql.types import BIGINT, SqlType
@@ -166,11 +169,37 @@ def create_connector(db: Database, statement: ast.CreateConnector) -> Result:
             return Result(f"Connector {statement.name} exists already.")
         raise ConnectorError(f"A connector {statement.name} exists already.", mend="DROP it first, or choose another name.").at(statement.position)
     properties = {name: text_of(value) for name, value in statement.properties.items()}
-    db.connectors.check(statement.kind, statement.name, properties, folder=db.script_folder)
-    folder = None if db.script_folder is None else str(db.script_folder)
-    db.catalog.put(Connector(statement.name, statement.kind, properties, folder=folder))
-    db.connectors.start(statement.kind, statement.name, properties, folder=db.script_folder)
+    _create(db, statement.kind, statement.name, properties, db.script_folder)
     return Result(f"Connector {statement.name} is created and runs.")
+
+
+def _create(db: Database, kind: OneOf["SOURCE", "SINK"], name: str, properties: dict[str, str], folder: Path | None) -> None:
+    db.connectors.check(kind, name, properties, folder=folder)
+    db.catalog.put(Connector(name, kind, properties, folder=None if folder is None else str(folder)))
+    db.connectors.start(kind, name, properties, folder=folder)
+
+
+def ensure_connector(db: Database, name: str, config: Mapping[str, object], folder: Path | None = None) -> Result:
+    """See to it that a connector of this configuration runs: make it, leave it as it is, or start it anew with what has changed, from where it
+    was. Raises ConnectorError or ConfigError."""
+    for option, value in config.items():
+        if isinstance(value, Mapping | list | tuple):
+            raise ConfigError(f"The option '{option}' is no text, number or truth value but {value!r}.", mend="Lists are texts with commas.")
+    properties = {option: text_of(value) for option, value in config.items() if option != "name"}
+    kind = kind_of(properties)
+    known = db.catalog.connector(name)
+    if known is None:
+        _create(db, kind, name, properties, folder)
+        return Result(f"Connector {name} is created and runs.")
+    if known.kind != kind:
+        raise ConnectorError(f"{name} is a {known.kind} connector, not a {kind}.", mend="DROP it first, or choose another name.")
+    if known.options == properties and known.folder == (None if folder is None else str(folder)):
+        return Result(f"Connector {name} goes on{' (it is paused)' if known.paused else ''}.")
+    db.connectors.check(kind, name, properties, folder=folder)
+    db.connectors.stop(name)
+    db.catalog.put(replace(known, options=properties, folder=None if folder is None else str(folder)))
+    db.connectors.start(kind, name, properties, folder=folder, paused=known.paused)
+    return Result(f"Connector {name} goes on with its changed configuration{' (it is paused)' if known.paused else ''}.")
 
 
 def text_of(value: object) -> str:
@@ -180,33 +209,63 @@ def text_of(value: object) -> str:
 
 def drop_connector(db: Database, statement: ast.DropConnector) -> Result:
     """Stop a connector and forget it with its positions."""
-    connector = db.catalog.connector(statement.name)
-    if connector is None:
-        if statement.if_exists:
-            return Result(f"There is no connector {statement.name}.")
-        raise ConnectorError(f"There is no connector {statement.name}.", mend="SHOW CONNECTORS lists them.").at(statement.position)
+    if statement.if_exists and db.catalog.connector(statement.name) is None:
+        return Result(f"There is no connector {statement.name}.")
+    connector = _known(db, statement.name, statement.position)
     db.catalog.drop(connector)
     db.connectors.stop(connector.name)
     db.connectors.forget(connector.name)
     return Result(f"Connector {connector.name} is dropped.")
 
 
+def pause_connector(db: Database, statement: ast.PauseConnector) -> Result:
+    """Stop the tasks; they stay so when the database is opened again."""
+    connector = _known(db, statement.name, statement.position)
+    db.catalog.put(replace(connector, paused=True))
+    db.connectors.pause(connector.name)
+    return Result(f"Connector {connector.name} is paused.")
+
+
+def resume_connector(db: Database, statement: ast.ResumeConnector) -> Result:
+    """Let a paused connector go on, and a failed one try again at once."""
+    connector = _known(db, statement.name, statement.position)
+    db.catalog.put(replace(connector, paused=False))
+    db.connectors.resume(connector.name)
+    return Result(f"Connector {connector.name} runs.")
+
+
+def _known(db: Database, name: str | None, position: Position | None) -> Connector:
+    connector = None if name is None else db.catalog.connector(name)
+    if connector is None:
+        raise ConnectorError(f"There is no connector {name}.", mend="SHOW CONNECTORS lists them.").at(position)
+    return connector
+
+
 def describe_connector(db: Database, statement: ast.Describe) -> Result:
-    """A connector's state, tasks and options."""
-    if statement.name is None or db.catalog.connector(statement.name) is None:
-        raise ConnectorError(f"There is no connector {statement.name}.", mend="SHOW CONNECTORS lists them.").at(statement.position)
+    """A connector's state, tasks, topics, places and options."""
+    connector = _known(db, statement.name, statement.position)
     if db.read_only:
         raise ConnectorError("A connector's state is known only to the process that runs it.")
-    status = db.connectors.status(statement.name)
+    status = db.connectors.status(connector.name)
     rows: list[tuple[Any, ...]] = [("Name", status.name), ("Type", status.kind), ("Class", status.class_name), ("State", status.state)]
     for task in status.tasks:
         why = f": {task.reason}" if task.reason else ""
-        rows.append((f"Task {task.id}", f"{task.state}, {task.delivered} delivered, {task.refused} refused{why}"))
+        rows.append((f"Task {task.id}", f"{task.state}, {task.delivered} {_DONE[status.kind]}, {task.refused} refused{why}"))
+    if status.kind == "SINK":
+        for (topic, partition), offset in sorted(db.log.committed(f"connect-{status.name}").items()):
+            rows.append((f"Topic {topic}-{partition}", f"{offset} of {db.log.end_offset(topic, partition)}"))
+    else:
+        places = sorted(db.connectors.positions(status.name).items())
+        rows += [(f"Position {part}", json.dumps(place, ensure_ascii=False)) for part, place in places]
     rows += [(f"Option {name}", value) for name, value in status.options.items()]
     return Result(columns=("PROPERTY", "VALUE"), rows=rows)
 
 
+_DONE = {"SOURCE": "brought in", "SINK": "delivered"}
+
 RUN: dict[type, Callable[[Database, Any], Result]] = {
     ast.CreateConnector: create_connector,
     ast.DropConnector: drop_connector,
+    ast.PauseConnector: pause_connector,
+    ast.ResumeConnector: resume_connector,
 }
