@@ -1,4 +1,5 @@
-"""Run as a process: a pipeline in the folder argv[1] that is killed over and over.
+"""Run as a process: a pipeline in the folder argv[1] that is killed over and over; with `merging` as argv[2] its few keys make tables of state do
+all that they do when they are large.
 
 Each line of standard input is a command, answered by one line. `run SECONDS` forks a child that opens the folder, brings the pipeline up and produces
 until it is killed with SIGKILL after so many seconds; the answer is the number of readings that the log had acknowledged. `finish` forks one that
@@ -26,6 +27,7 @@ import penstock
 import penstock.connect.runtime
 import penstock.engine.build
 import penstock.engine.runtime
+import penstock.engine.table
 import penstock.log.embedded.opening
 import penstock.plan
 import penstock.statements.connectors
@@ -49,6 +51,10 @@ CREATE TABLE IF NOT EXISTS windows AS SELECT id, COUNT(*) AS c, SUM(n) AS s FROM
 CREATE STREAM IF NOT EXISTS named AS SELECT r.id AS id, r.n AS n, p.name AS name FROM readings r LEFT JOIN plants p ON r.id = p.id;
 CREATE TABLE IF NOT EXISTS chained AS SELECT id, COUNT(*) AS c, SUM(w) AS s FROM odd GROUP BY id;
 """
+
+
+MERGING = {"FEW": 2, "MEMORY_ROWS": 6, "RUNS_MAX": 3, "ABSORB_ROWS": 12, "PIECE_ROWS": 4}
+"""Bounds of tables of state under which nearly every cycle makes runs, merges them, or moves a piece of the base."""
 
 
 def reading(n: int) -> dict[str, Any]:
@@ -132,6 +138,8 @@ def finish(folder: str) -> None:
 def main() -> None:
     """Answer commands until standard input ends."""
     folder = sys.argv[1]
+    if "merging" in sys.argv[2:]:
+        vars(penstock.engine.table).update(MERGING)
     list(parse(SQL, {}))  # so that no child need load the grammar
     for line in sys.stdin:
         command, _, argument = line.strip().partition(" ")

@@ -89,10 +89,13 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["thesis.tex"]
 
 
-def test_a_newer_format_is_refused(folder: Path) -> None:
+def test_another_format_is_refused(folder: Path) -> None:
     open_log(folder).close()
-    (folder / "penstock.format").write_text("penstock 2\n")
-    with pytest.raises(StorageError, match=r"has format 2; .* up to 1\. Upgrade"):
+    (folder / "penstock.format").write_text("penstock 3\n")
+    with pytest.raises(StorageError, match=r"has format 3; .* up to 2\. Upgrade"):
+        open_log(folder)
+    (folder / "penstock.format").write_text("penstock 1\n")
+    with pytest.raises(StorageError, match=r"has format 1, from before the first release; .* Name a new folder"):
         open_log(folder)
     (folder / "penstock.format").write_text("gibberish")
     with pytest.raises(StorageError, match="damaged"):

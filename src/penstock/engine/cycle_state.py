@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from penstock.log.protocol import StateStore
 
 if TYPE_CHECKING:
-    from penstock.log.protocol import Snapshot, Transaction
+    from penstock.log.protocol import Buffer, Snapshot, Transaction
 
 
 class Home(Protocol):
@@ -92,7 +92,10 @@ class CycleStore(StateStore):
     def count(self) -> int:
         return self._read().count()
 
-    def put_many(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+    def borrow(self, key: bytes) -> Buffer | None:
+        return self._read().borrow(key)
+
+    def put_many(self, items: Iterable[tuple[bytes, Buffer]]) -> None:
         self._write().put_many(items)
 
     def delete_many(self, keys: Sequence[bytes]) -> None:

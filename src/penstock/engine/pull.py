@@ -6,7 +6,7 @@ A key lookup reads just those keys. The rest of the query then runs over the row
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -18,14 +18,15 @@ from penstock import formats
 from penstock.engine.build import Backing, Builder, backing
 from penstock.engine.evaluate import EvaluationError, Evaluator
 from penstock.engine.intake import gather
-from penstock.engine.operators.aggregate import Grouping, prefix_start, window_prefix
+from penstock.engine.keys import Keys, state_keys
+from penstock.engine.operators.aggregate import Grouping, window_starts
 from penstock.engine.operators.contract import Operator
 from penstock.engine.operators.sink import unkept
 from penstock.engine.operators.source import HEADERS, Records, Source, as_columns, options
 from penstock.engine.pull_order import in_order
-from penstock.engine.rows import pack_keys
 from penstock.engine.stage import Cycle, Stage
 from penstock.engine.state import bounded
+from penstock.engine.table import Table
 from penstock.engine.task import Scratch
 from penstock.errors import DataError
 from penstock.functions.duckdb import duckdb_type
@@ -35,7 +36,7 @@ from penstock.sql.types import SqlType, arrow_type
 
 if TYPE_CHECKING:
     from penstock.catalog.model import DataSource, PersistentQuery
-    from penstock.log.protocol import Log, Snapshot, StateStore
+    from penstock.log.protocol import Log, Snapshot
     from penstock.plan.expressions import Value
 
 READ_RECORDS = 1_000_000
@@ -162,9 +163,7 @@ class Pull:
     def groups(self, found: Backing, query: PersistentQuery, snapshot: Snapshot, cycle: Cycle) -> Stage:
         """The groups of an aggregate, with what the query makes of them."""
         grouping = Grouping(found.aggregate, query.properties)
-        store = snapshot.state(f"{query.id}/{found.name}/groups")
-        keys, rows = self.stored(store, grouping, found.aggregate.window is not None)
-        columns = grouping.codec.decode(rows)
+        keys, columns = self.stored(grouping.table(snapshot.state(f"{query.id}/{found.name}/groups")), grouping)
         width = len(grouping.keys) + len(grouping.carried)
         names = [f"c{i}" for i in range(width)] + [f"m{i}" for i in range(len(grouping.state))] + ["_t", "_p"]
         table = pa.table(dict(zip(names, columns, strict=True)))
@@ -173,7 +172,7 @@ class Pull:
         meta = ["_t", "_p", "row_number() OVER () AS _o", "CAST(NULL AS BIGINT) AS _g", "TRUE AS _present"]
         window = found.aggregate.window
         if window:
-            table = table.append_column("_ws", pa.array([prefix_start(key) for key in keys], pa.int64()))
+            table = table.append_column("_ws", window_starts(keys))
             meta += ["_ws", f"_ws + {window.size_ms} AS _we"]
         sql = f"SELECT {', '.join([*[f'c{i}' for i in range(width)], *results, *meta])} FROM {cycle.bind(table)}"
         operator: Operator = Fixed(found.aggregate, Stage(sql, found.aggregate.schema, windowed=window is not None))
@@ -181,17 +180,17 @@ class Pull:
             operator = Builder.stateless(step, operator) or operator
         return operator.run(cycle)
 
-    def stored(self, store: StateStore, grouping: Grouping, windowed: bool) -> tuple[list[bytes], list[bytes]]:
+    def stored(self, table: Table, grouping: Grouping) -> tuple[Keys, list[pa.Array]]:
         """The keys and rows of the groups that the query may want."""
         if self.plan.lookup is None:
-            items = list(store.scan())
-            return [k for k, _ in items], [v for _, v in items]
-        wanted = [bounded(key) if not windowed else key for key in packed(self.plan.lookup, grouping.keys)]
-        if windowed:
-            wanted = [bounded(prefix + key) for prefix in window_prefixes(store) for key in wanted]
-        found = store.get_many(sorted(set(wanted)))
-        pairs = [(key, row) for key, row in zip(sorted(set(wanted)), found, strict=True) if row is not None]
-        return [k for k, _ in pairs], [v for _, v in pairs]
+            return table.scan()
+        rests = packed(self.plan.lookup, grouping.keys)
+        prefixes = table.prefixes()
+        groups = np.repeat(np.arange(len(prefixes)), len(rests)) if rests else None
+        keys, _ = Keys.sorted(pa.array(rests * len(prefixes), pa.binary()), prefixes if rests else (), groups)
+        there, columns = table.lookup(keys)
+        found = np.flatnonzero(there)
+        return keys.take(found), [column.take(pa.array(found)) for column in columns]
 
     def kept(self, query: PersistentQuery, snapshot: Snapshot, cycle: Cycle) -> Stage:
         """The last records that a table's query keeps."""
@@ -262,20 +261,12 @@ def open_scratch() -> Log:
 
 
 def packed(lookup: Sequence[tuple[Value, ...]], types: Sequence[SqlType]) -> list[bytes]:
-    """State keys of the keys that a query asks for."""
+    """State keys of the keys that a query asks for, each once."""
     if not lookup:
         return []
     columns = [pa.array(values, arrow_type(t)) for values, t in zip(zip(*lookup, strict=True), types, strict=True)]
-    return pack_keys(columns, types)
-
-
-def window_prefixes(store: StateStore) -> Iterator[bytes]:
-    """The windows that have groups, found by leaping from one to the next."""
-    at = b""
-    while (first := next(store.scan(at), None)) is not None:
-        partition, start = int.from_bytes(first[0][:2], "big"), prefix_start(first[0])
-        yield window_prefix(partition, start)
-        at = window_prefix(partition, start + 1)
+    keys: list[bytes] = state_keys(columns, types, len(lookup)).unique().to_pylist()
+    return keys
 
 
 def reading(sink: steps.Sink) -> steps.Source:

@@ -16,7 +16,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     import pyarrow as pa
+
+    Buffer: TypeAlias = bytes | memoryview | pa.Buffer
+    """What a value may be given as, and lent as."""
 
 RECORD_FIELDS = ("timestamp", "key", "value", "headers")
 """timestamp: int64, ms since the epoch. key, value: binary, null allowed. headers: list<struct<key: string, value: binary>>, null where none."""
@@ -64,7 +69,12 @@ class StateStore(Protocol):
         """The values in the order of `keys`; quickest where the keys are sorted."""
         ...
 
-    def put_many(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+    def borrow(self, key: bytes) -> Buffer | None:
+        """The value as memory of the store where that spares a copy: for large values that are written once, since one that this transaction
+        has itself replaced or deleted may still show. Good until the next write, or the end of the transaction or snapshot."""
+        ...
+
+    def put_many(self, items: Iterable[tuple[bytes, Buffer]]) -> None:
         """Put items, quickest where their keys are sorted. An iterator costs less than a list: Python then keeps no million tuples."""
         ...
 

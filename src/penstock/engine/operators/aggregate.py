@@ -1,15 +1,15 @@
 """GROUP BY: partial aggregates of a batch, merged with the stored state of the keys that the batch touches.
 
 A batch's rows become one partial row a key (and window), or in every-change mode one running partial a record. Those rows meet the stored
-state, looked up once a key, in one SQL query that yields the new state and the results. Windows lead the state's keys, so that the ones that
-close or expire lie next to each other.
+state, looked up once a key, in one SQL query that yields the new state and the results. Windows are the prefixes of the state's keys, so that
+the ones that close or expire lie next to each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,17 +17,25 @@ import pyarrow as pa
 
 from penstock import functions
 from penstock.engine.evaluate import one_chunk
+from penstock.engine.keys import Keys, state_keys
 from penstock.engine.operators.contract import Operator
-from penstock.engine.rows import RowCodec, pack_keys
+from penstock.engine.rows import RowCodec
 from penstock.engine.sql import Compiler, argument_of
 from penstock.engine.stage import Cycle, Stage
-from penstock.engine.state import Numbers, Rows, all_bounded, big_endian
+from penstock.engine.state import Numbers, big_endian
+from penstock.engine.table import Table, in_key_order
 from penstock.functions.definition import ResolvedAggregate
 from penstock.functions.duckdb import duckdb_type
 from penstock.plan import expressions as ex
 from penstock.plan import steps
 from penstock.sql.types import BIGINT, INTEGER, SqlType
 
+if TYPE_CHECKING:
+    from penstock.log.protocol import StateStore
+
+Numbers64 = npt.NDArray[np.int64]
+
+WINDOW_PREFIX_BYTES = 10
 DAY_MS = 24 * 3600 * 1000
 LONGEST_AGO = -(1 << 62)
 
@@ -104,6 +112,10 @@ class Grouping:
             number += len(resolved.state)
         return sqls
 
+    def table(self, store: StateStore) -> Table:
+        """The groups that a store holds. The key of a windowed one begins with its window."""
+        return Table(store, self.codec, WINDOW_PREFIX_BYTES if self.step.window else 0)
+
     @property
     def needs(self) -> list[Any]:
         """The Python functions that the SQL of these aggregates calls."""
@@ -170,7 +182,7 @@ class Aggregate:
             meta += ["_ws"] if self.step.window else []
             sql = (
                 f"SELECT {', '.join([*named, *partials, *meta])} FROM {source} WHERE {known} "
-                + (f"GROUP BY {', '.join(group)} ORDER BY {', '.join(group)}" if group != ["1"] else "HAVING count(*) > 0")
+                + (f"GROUP BY {', '.join(group)}" if group != ["1"] else "HAVING count(*) > 0")
             )
         cycle.need([*compiler.needs.values(), *self.grouping.needs])
         return sql
@@ -223,50 +235,57 @@ class Aggregate:
 
     # ------------------------------------------------------------------------------------------ the state's part
 
-    def store(self, cycle: Cycle) -> Rows:
+    def store(self, cycle: Cycle) -> Table:
         """The stored groups."""
-        return Rows(cycle.state(f"{self.name}/groups"), self.grouping.codec)
+        return self.grouping.table(cycle.state(f"{self.name}/groups"))
 
-    def state_keys(self, batch: pa.Table, key_columns: Sequence[pa.Array]) -> list[bytes]:
-        """A key of the store for each partial row: its window's prefix, then the packed key."""
-        packed = pack_keys(key_columns, self.grouping.keys) if key_columns else [b""] * batch.num_rows
-        if self.step.window is None:
-            return all_bounded(packed)
-        starts, partition = (one_chunk(batch[c]).to_numpy(zero_copy_only=False) for c in ("_ws", "_p"))
-        prefixes = {pair: window_prefix(*pair) for pair in set(zip(partition.tolist(), starts.tolist(), strict=True))}
-        pairs = zip(partition.tolist(), starts.tolist(), strict=True)
-        return all_bounded([prefixes[pair] + key for pair, key in zip(pairs, packed, strict=True)])
+    def state_keys(self, cycle: Cycle, batch: pa.Table) -> tuple[Keys, Numbers64]:
+        """The keys of the partial rows in the order of the state, each once, and for each row the number of its key."""
+        grouping = self.grouping
+        columns = cycle.arrays(batch, [f"c{i}" for i in range(len(grouping.keys))], grouping.keys)
+        rest = state_keys(columns, grouping.keys, batch.num_rows)
+        prefixes, groups = self.window_prefixes(batch) if self.step.window else ([b""], None)
+        if not cycle.every_change:
+            keys, order = Keys.sorted(rest, prefixes, groups)
+            return keys, inverse(order)
+        known = rest.dictionary_encode()
+        codes = known.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        if groups is not None:
+            codes += groups * len(known.dictionary)
+        _, first, number = np.unique(codes, return_index=True, return_inverse=True)
+        keys, order = Keys.sorted(rest.take(pa.array(first)), prefixes, None if groups is None else groups[first])
+        return keys, inverse(order)[number]
+
+    def window_prefixes(self, batch: pa.Table) -> tuple[list[bytes], Numbers64]:
+        """The prefixes of the partial rows' windows, sorted, and the number of each row's."""
+        starts, partitions = (one_chunk(batch[c]).to_numpy(zero_copy_only=False).astype(np.int64) for c in ("_ws", "_p"))
+        known_starts, start = np.unique(starts, return_inverse=True)
+        pairs, groups = np.unique(partitions * len(known_starts) + start, return_inverse=True)
+        numbers = (divmod(pair, len(known_starts)) for pair in pairs.tolist())
+        return [window_prefix(partition, int(known_starts[i])) for partition, i in numbers], groups
 
     def merge(self, cycle: Cycle, batch: pa.Table) -> pa.Table:
         """Join the partial rows with the stored state, store the new one, and return rows with results:
-        columns c (key, carried, aggregates), r (results before), had, meta; `_st` is the newest record's own time."""
+        columns c (key, carried, aggregates), r (results before), had, meta; `_st` is the newest record's own time. Where a key has one row,
+        they come in the order of the state."""
         grouping = self.grouping
         width = len(grouping.keys) + len(grouping.carried)
-        key_columns = cycle.arrays(batch, [f"c{i}" for i in range(len(grouping.keys))], grouping.keys)
-        keys = self.state_keys(batch, key_columns)
-        last: npt.NDArray[np.int64] | None = None
-        places: npt.NDArray[np.int64] | None = None
-        lookup = keys
-        if cycle.every_change:
-            lookup = sorted(set(keys))
-            number = {key: i for i, key in enumerate(lookup)}
-            places = np.fromiter((number[key] for key in keys), np.int64, len(keys))
-            last = np.empty(len(lookup), np.int64)
-            last[places] = np.arange(len(keys))
+        keys, number = self.state_keys(cycle, batch)
+        cycle.keys_touched = max(cycle.keys_touched, len(keys))
         store = self.store(cycle)
-        cycle.keys_touched = max(cycle.keys_touched, len(lookup))
-        had, stored = store.lookup(lookup)
-        held = dict(zip([f"h{i}" for i in range(len(grouping.state))], stored[width:-2], strict=True))
-        held |= {"_ht": stored[-2], "_had": pa.array(had)}
-        if places is not None:
-            held = {name: column.take(pa.array(places)) for name, column in held.items()}
+        had, stored = store.lookup(keys, range(width, width + len(grouping.state) + 1))
+        held = dict(zip([*(f"h{i}" for i in range(len(grouping.state))), "_ht"], stored, strict=True)) | {"_had": pa.array(had)}
+        last: pa.Array | None = None
+        if cycle.every_change:
+            held = {name: column.take(pa.array(number)) for name, column in held.items()}
+            last = pa.array(last_of_each(number, len(keys)))
+        else:
+            batch = batch.take(pa.array(inverse(number)))
         table = pa.table(dict(zip(batch.column_names, batch.columns, strict=True)) | held)
         merged = cycle.table(self.merge_sql(cycle, cycle.bind(table), width))
         names = [f"c{i}" for i in range(width)] + [f"m{i}" for i in range(len(grouping.state))] + ["_t", "_p"]
         columns = cycle.arrays(merged, names, grouping.codec.types)
-        if last is not None:
-            columns = [column.take(pa.array(last)) for column in columns]
-        store.put(lookup, columns)
+        store.put(keys, columns if last is None else [column.take(last) for column in columns])
         return merged
 
     def merge_sql(self, cycle: Cycle, table: str, width: int) -> str:
@@ -303,23 +322,20 @@ class Aggregate:
         """The final rows of the windows whose end and grace period stream time has now passed."""
         window = self.step.window
         assert window
-        keys: list[bytes] = []
         parts: list[list[pa.Array]] = []
-        starts: list[int] = []
         for p, time in reached.items():
             limit = time - grace_of(window) - window.size_ms + 1  # windows that start before this are closed
             done = times.get(f"emitted/{p}", LONGEST_AGO)
             if limit <= done:
                 continue
-            found, columns = self.store(cycle).scan(window_prefix(p, done), window_prefix(p, limit))
+            keys, columns = self.store(cycle).scan(window_prefix(p, done), window_prefix(p, limit))
             times.put(f"emitted/{p}", limit)
-            keys += found
-            starts += [prefix_start(key) for key in found]
-            parts.append(columns)
+            order = in_key_order(keys)
+            parts.append([window_starts(keys), *(column.take(order) for column in columns)])
         grouping, width = self.grouping, len(self.grouping.keys) + len(self.grouping.carried)
-        columns = [pa.concat_arrays(list(column)) for column in zip(*parts, strict=True)] if parts else grouping.codec.decode([])
-        names = [f"c{i}" for i in range(width)] + [f"m{i}" for i in range(len(grouping.state))] + ["_t", "_p"]
-        table = pa.table(dict(zip(names, columns, strict=True)) | {"_ws": pa.array(starts, pa.int64())})
+        nothing = [pa.array([], pa.int64()), *grouping.codec.decode([])]
+        names = ["_ws"] + [f"c{i}" for i in range(width)] + [f"m{i}" for i in range(len(grouping.state))] + ["_t", "_p"]
+        table = pa.table({name: pa.concat_arrays(list(column)) for name, *column in zip(names, nothing, *parts, strict=True)})
         results = [f"{sql} AS c{width + i}" for i, sql in enumerate(grouping.results("m"))]
         before = [f"CAST(NULL AS {duckdb_type(c.type)}) AS r{i}" for i, c in enumerate(self.step.aggregates)]
         return cycle.table(
@@ -337,7 +353,7 @@ class Aggregate:
             done = times.get(f"expired/{p}", LONGEST_AGO)
             if limit - done < max(window.size_ms, 1000):
                 continue
-            keys, _ = self.store(cycle).scan(window_prefix(p, LONGEST_AGO), window_prefix(p, limit))
+            keys, _ = self.store(cycle).scan(window_prefix(p, LONGEST_AGO), window_prefix(p, limit), columns=())
             self.store(cycle).delete(keys)
             times.put(f"expired/{p}", limit)
 
@@ -380,6 +396,21 @@ def window_prefix(partition: int, start: int) -> bytes:
     return partition.to_bytes(2, "big") + big_endian(start)
 
 
-def prefix_start(key: bytes) -> int:
-    """The window's start (ms) in a state key."""
-    return int.from_bytes(key[2:10], "big") - (1 << 63)
+def window_starts(keys: Keys) -> pa.Array:
+    """The start (ms) of each key's window."""
+    starts = np.array([int.from_bytes(prefix[2:], "big") - (1 << 63) for prefix in keys.prefixes], np.int64)
+    return pa.array(starts[keys.groups])
+
+
+def inverse(order: Numbers64) -> Numbers64:
+    """Where an order puts each row."""
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    return places
+
+
+def last_of_each(numbers: Numbers64, count: int) -> Numbers64:
+    """The place of the last of each of the numbers below `count`, all of which occur."""
+    last = np.empty(count, np.int64)
+    last[numbers] = np.arange(len(numbers))
+    return last

@@ -14,12 +14,11 @@ import numpy as np
 import pyarrow as pa
 
 from penstock.engine.evaluate import one_chunk
+from penstock.engine.keys import Keys, state_keys
 from penstock.engine.operators.aggregate import Grouping, emitted, empty_stage
 from penstock.engine.operators.contract import Operator
-from penstock.engine.rows import pack_keys
 from penstock.engine.sql import Compiler
 from penstock.engine.stage import Cycle, Stage
-from penstock.engine.state import Rows, bounded
 from penstock.functions.duckdb import duckdb_type
 from penstock.plan import steps
 
@@ -97,16 +96,17 @@ class TableAggregate:
         """Store the groups' new state; rows c (key, carried, aggregates), r (results before), _had and meta."""
         grouping, keyed = self.grouping, len(self.grouping.keys)
         batch = cycle.table(self.partial_sql(cycle, stage, cycle.bind(part)))
-        keys = [bounded(k) for k in pack_keys(cycle.arrays(batch, [f"c{i}" for i in range(keyed)], grouping.keys), grouping.keys)] if keyed else [b""]
-        store = Rows(cycle.state(f"{self.name}/groups"), grouping.codec)
-        had, stored = store.lookup(keys)
-        columns = dict(zip(batch.column_names, batch.columns, strict=True))
-        columns |= dict(zip([f"h{i}" for i in range(len(grouping.state))], stored[self.width : -2], strict=True))
-        columns |= {"_ht": stored[-2], "_had": pa.array(had)}
+        rest = state_keys(cycle.arrays(batch, [f"c{i}" for i in range(keyed)], grouping.keys), grouping.keys, batch.num_rows)
+        keys, order = Keys.sorted(rest)
+        store = grouping.table(cycle.state(f"{self.name}/groups"))
+        had, stored = store.lookup(keys, range(self.width, self.width + len(grouping.state) + 1))
+        columns = dict(zip(batch.column_names, batch.take(pa.array(order)).columns, strict=True))
+        columns |= dict(zip([*(f"h{i}" for i in range(len(grouping.state))), "_ht"], stored, strict=True)) | {"_had": pa.array(had)}
         merged = cycle.table(self.merge_sql(cycle.bind(pa.table(columns))))
         names = [*[f"c{i}" for i in range(self.width)], *[f"m{i}" for i in range(len(grouping.state))], "_t", "_p"]
         store.put(keys, cycle.arrays(merged, names, grouping.codec.types))
-        return merged.drop_columns([f"m{i}" for i in range(len(grouping.state))])
+        in_turn = np.argsort(one_chunk(merged["_o"]).to_numpy(zero_copy_only=False), kind="stable")
+        return merged.drop_columns([f"m{i}" for i in range(len(grouping.state))]).take(pa.array(in_turn))
 
     def partial_sql(self, cycle: Cycle, stage: Stage, part: str) -> str:
         """One row a group: columns c, s (the partial state of the rows in), u (of the rows out), whether there are such, meta."""
@@ -124,10 +124,10 @@ class TableAggregate:
         chosen += ["coalesce(a.n, 0) > 0 AS _in", "coalesce(b.n, 0) > 0 AS _out"]
         matches = {name: " AND ".join(f"g.{k} = {name}.{k}" for k in keys) or "TRUE" for name in "ab"}
         joins = [f"LEFT JOIN ({side}) {name} ON {match}" for side, (name, match) in zip(sides, matches.items(), strict=True)]
-        return f"SELECT {', '.join(chosen)} FROM ({groups}) g {' '.join(joins)} ORDER BY g._o"
+        return f"SELECT {', '.join(chosen)} FROM ({groups}) g {' '.join(joins)}"
 
     def merge_sql(self, table: str) -> str:
-        """The new state, the results after and before."""
+        """The new state, the results after and before, in the order of the table."""
         grouping = self.grouping
         taken, given, number = [], [], 0
         for resolved in grouping.calls:
@@ -145,4 +145,4 @@ class TableAggregate:
         before = [f"{sql} AS r{i}" for i, sql in enumerate(grouping.results("h"))]
         meta = ["greatest(_t, coalesce(_ht, _t)) AS _t", "_p", "_o", "_g", "_had"]
         inner = f"SELECT *, {', '.join(given)} FROM (SELECT *, {', '.join(taken)} FROM {table})"
-        return f"SELECT {', '.join([*base, *results, *before, *state, *meta])} FROM ({inner}) ORDER BY _o"
+        return f"SELECT {', '.join([*base, *results, *before, *state, *meta])} FROM ({inner})"

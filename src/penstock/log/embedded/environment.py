@@ -7,7 +7,7 @@ import shutil
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,12 +32,14 @@ NUMBER = struct.Struct("<q")
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An LMDB transaction and the databases in it: `meta` (topics, heads, offsets, names of stores), `batches`, `state`."""
+    """An LMDB transaction and the databases in it: `meta` (topics, heads, offsets, names of stores), `batches`, `state`. `lender` gives a
+    read transaction whose values are memory of the map, of the moment at which this one began; None where there is none of it any more."""
 
     txn: Any
     meta: _Database
     batches: _Database
     state: _Database
+    lender: Callable[[], Any]
 
     def get(self, key: bytes) -> bytes | None:
         """The value of `key` in `meta`."""
@@ -67,6 +69,29 @@ class View:
                     if not key.startswith(prefix):
                         return
                     yield key, value
+
+
+class Lender:
+    """The read transaction that lends values to another one: begun when first asked for, it ends with that one.
+
+    LMDB's binding either copies every value of a transaction or none, and copies are what nearly everybody wants.
+    """
+
+    def __init__(self, begin: Callable[[bool], Any], moment: int) -> None:
+        self._begin = begin
+        self._moment = moment
+        self._txn: Any = None
+
+    def __call__(self) -> Any:
+        """The transaction, or None where others have committed meanwhile."""
+        if self._txn is None:
+            self._txn = self._begin(True)
+        return self._txn if self._txn.id() == self._moment else None
+
+    def end(self) -> None:
+        """Give it back."""
+        if self._txn is not None:
+            self._txn.abort()
 
 
 def commit(txn: Any) -> None:
@@ -159,15 +184,21 @@ class Environment:
             self._readers += 1
         try:
             txn = self._begin_reading(buffers)
+            lender = Lender(self._begin_reading, txn.id())
             try:
-                yield View(txn, *self._tables)
+                yield self._view(txn, lender)
             finally:
+                lender.end()
                 txn.abort()
         finally:
             with self._readers_changed:
                 self._readers -= 1
                 if not self._readers:
                     self._readers_changed.notify_all()
+
+    def _view(self, txn: Any, lender: Lender) -> View:
+        meta, batches, state = self._tables
+        return View(txn, meta, batches, state, lender)
 
     def _begin_reading(self, buffers: bool) -> Any:
         try:
@@ -215,9 +246,14 @@ class Environment:
             txn = self._env.begin(write=True)
         except lmdb.Error as error:
             raise self._poison(error) from error
-        view = View(txn, *self._tables)
+        # nobody else commits while this one writes: what is committed now is what it began from
+        lender = Lender(self._begin_reading, txn.id() - 1)
+        view = self._view(txn, lender)
         try:
-            yield view
+            try:
+                yield view
+            finally:
+                lender.end()
             version = view.number(CLOCK)
         except lmdb.MapFullError as error:
             txn.abort()

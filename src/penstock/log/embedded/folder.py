@@ -12,7 +12,7 @@ from pathlib import Path
 
 from penstock.errors import StorageError
 
-FORMAT = 1
+FORMAT = 2
 FORMAT_FILE = "penstock.format"
 LOCK_FILE = "penstock.lock"
 DATA_FILE = "data.mdb"
@@ -43,6 +43,11 @@ def _check_format(marker: Path) -> None:
     text = marker.read_text().split()
     if len(text) != 2 or text[0] != "penstock" or not text[1].isdigit():
         raise StorageError(f"{marker} is damaged: it should read 'penstock {FORMAT}'.", mend="Restore the folder from a copy.")
+    if int(text[1]) < FORMAT:
+        raise StorageError(
+            f"The folder {marker.parent} has format {text[1]}, from before the first release; this version of Penstock reads format {FORMAT}.",
+            mend="Name a new folder.",
+        )
     if int(text[1]) > FORMAT:
         raise StorageError(
             f"The folder {marker.parent} has format {text[1]}; this version of Penstock knows formats up to {FORMAT}.", mend="Upgrade Penstock."

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lmdb
 
 from penstock.errors import StorageError
 from penstock.log.embedded.environment import View
 from penstock.log.protocol import StateStore
+
+if TYPE_CHECKING:
+    from penstock.log.protocol import Buffer
 
 STORE = b"store/"
 NEXT_STORE = b"next store"
@@ -48,7 +51,15 @@ class LmdbStateStore(StateStore):
             return [None] * len(keys)
         return list(map(self._cursor.get, map(self._prefix.__add__, keys)))
 
-    def put_many(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+    def borrow(self, key: bytes) -> Buffer | None:
+        if self._prefix is None:
+            return None
+        lender = self._view.lender()
+        lent = lender.get(self._prefix + key, db=self._view.state) if lender is not None else None
+        # what this transaction has written itself it alone can see
+        return lent if lent is not None else self._cursor.get(self._prefix + key)
+
+    def put_many(self, items: Iterable[tuple[bytes, Buffer]]) -> None:
         items = iter(items)
         first = next(items, None)
         if first is None:

@@ -1,0 +1,197 @@
+"""The keys of a table of state, as columns: what they are, and the order in which runs of rows keep them.
+
+A key is a prefix, which many rows share (a window; empty where there is none), and the rest. Runs are sorted by prefix, so that the rows of a
+window lie together, and then by a hash of the rest: numbers are sorted and searched many times as quickly as bytes are.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from penstock.engine.rows import pack_key_array
+from penstock.engine.state import KEY_BYTES_MAX, bounded
+from penstock.sql.types import SqlType
+
+Numbers = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
+Flags = npt.NDArray[np.bool_]
+
+# odd numbers with about as many ones as zeros, to spread bits by multiplying
+SPREAD = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93))
+HALF = np.uint64(32)
+LOW_BYTES = np.array([(1 << (8 * n)) - 1 for n in range(9)], np.uint64)
+"""LOW_BYTES[n] keeps the first n bytes of eight."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Keys in the order of runs. Those of `prefixes[i]` stand from `starts[i]` to `starts[i + 1]`; no prefix is without any."""
+
+    prefixes: tuple[bytes, ...]
+    starts: Numbers
+    hashes: Hashes
+    rest: pa.Array
+
+    @staticmethod
+    def sorted(rest: pa.Array, prefixes: Sequence[bytes] = (b"",), groups: Numbers | None = None) -> tuple[Keys, Numbers]:
+        """The keys of rests (binary) in order, and which row each one is. `groups` gives the number of each row's prefix, of which there is
+        else one; prefixes are sorted, and each is some row's."""
+        hashes = hashed(rest)
+        if groups is None:
+            order = np.argsort(hashes)
+            starts = np.array([0, len(hashes)] if len(hashes) else [0])
+            return Keys(tuple(prefixes) if len(hashes) else (), starts, hashes[order], rest.take(pa.array(order))), order
+        order = np.lexsort((hashes, groups))
+        starts = np.searchsorted(groups[order], np.arange(len(prefixes) + 1))
+        return Keys(tuple(prefixes), starts, hashes[order], rest.take(pa.array(order))), order
+
+    @staticmethod
+    def of(rests: Sequence[bytes], prefix: bytes = b"") -> tuple[Keys, Numbers]:
+        """Few keys of one prefix."""
+        return Keys.sorted(pa.array(rests, pa.binary()), (prefix,))
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    @cached_property
+    def groups(self) -> Numbers:
+        """The number of each key's prefix."""
+        return np.repeat(np.arange(len(self.prefixes)), np.diff(self.starts))
+
+    @cached_property
+    def number(self) -> dict[bytes, int]:
+        """A prefix's number."""
+        return {prefix: i for i, prefix in enumerate(self.prefixes)}
+
+    def to_list(self) -> list[bytes]:
+        """The keys as bytes, prefix and rest."""
+        rests: list[bytes] = self.rest.to_pylist()
+        if self.prefixes == (b"",):
+            return rests
+        return [self.prefixes[group] + rest for group, rest in zip(self.groups.tolist(), rests, strict=True)]
+
+    def slice(self, start: int, end: int) -> Keys:
+        """The keys from one number to another; nothing is copied."""
+        if start == 0 and end == len(self):
+            return self
+        first = int(np.searchsorted(self.starts, start, "right")) - 1
+        last = int(np.searchsorted(self.starts, end, "left"))
+        if end <= start:
+            return NO_KEYS
+        starts = np.clip(self.starts[first : last + 1], start, end) - start
+        return Keys(self.prefixes[first:last], starts, self.hashes[start:end], self.rest.slice(start, end - start))
+
+    def take(self, numbers: Numbers) -> Keys:
+        """The keys of these rising numbers."""
+        if len(numbers) == len(self):
+            return self
+        counts = np.diff(np.searchsorted(numbers, self.starts))
+        some = np.flatnonzero(counts)
+        starts = np.concatenate([[0], np.cumsum(counts[some])])
+        return Keys(tuple(self.prefixes[i] for i in some.tolist()), starts, self.hashes[numbers], self.rest.take(pa.array(numbers)))
+
+    def place(self, prefix: bytes, hash_: int = 0) -> int:
+        """The number of the first key that is not before a prefix and hash."""
+        number = bisect_left(self.prefixes, prefix)
+        start = int(self.starts[number])
+        if number == len(self.prefixes) or self.prefixes[number] != prefix or hash_ == 0:
+            return start
+        return start + int(np.searchsorted(self.hashes[start : self.starts[number + 1]], np.uint64(hash_)))
+
+    def find(self, wanted: Keys, among: Flags | None = None) -> Numbers:
+        """The number of each wanted key here, -1 where it is not; only those flagged in `among` are looked for."""
+        found = np.full(len(wanted), -1, np.int64)
+        shared = [(i, self.number[prefix]) for i, prefix in enumerate(wanted.prefixes) if prefix in self.number]
+        if not shared:
+            return found
+        first, last = shared[0][1], shared[-1][1]
+        base = int(self.starts[first])
+        here = self.hashes[base : self.starts[last + 1]]
+        if len(shared) == 1:
+            rows = np.arange(wanted.starts[shared[0][0]], wanted.starts[shared[0][0] + 1])
+            here = self.hashes[base : self.starts[first + 1]]
+            there = wanted.hashes[rows[0] : rows[-1] + 1]
+        else:
+            # prefix and hash as one number: the prefix's in the upper bits, as many as it takes, over the hash's upper ones
+            bits = (last - first).bit_length()
+            turn = np.full(len(wanted.prefixes), -1, np.int64)
+            for i, number in shared:
+                turn[i] = number - first
+            turns = turn[wanted.groups]
+            rows = np.flatnonzero(turns >= 0)
+            there = joined(turns[rows], wanted.hashes[rows], bits)
+            here = joined(np.repeat(np.arange(last - first + 1), np.diff(self.starts[first : last + 2])), here, bits)
+        if among is not None:
+            open_ = among[rows]
+            rows, there = rows[open_], there[open_]
+        at = np.searchsorted(here, there)
+        while len(rows):
+            alike = at < len(here)
+            alike[alike] = here[at[alike]] == there[alike]
+            rows, there, at = rows[alike], there[alike], at[alike]
+            same = pc.equal(self.rest.take(pa.array(at + base)), wanted.rest.take(pa.array(rows))).to_numpy(zero_copy_only=False)
+            found[rows[same]] = at[same] + base
+            # two keys may have one hash: those that met another's look at the next
+            rows, there, at = rows[~same], there[~same], at[~same] + 1
+        return found
+
+
+NO_KEYS = Keys((), np.zeros(1, np.int64), np.zeros(0, np.uint64), pa.array([], pa.binary()))
+
+
+def joined(turns: Numbers, hashes: Hashes, bits: int) -> Hashes:
+    """Numbers of `bits` bits before hashes, of which the last bits go."""
+    upper: Hashes = turns.astype(np.uint64) << np.uint64(64 - bits)
+    upper |= hashes >> np.uint64(bits)
+    return upper
+
+
+def state_keys(columns: Sequence[pa.Array], types: Sequence[SqlType], rows: int) -> pa.Array:
+    """The packed keys of so many rows, each within the length that a store takes; without columns all keys are empty."""
+    if not columns:
+        return pa.array([b""] * rows, pa.binary())
+    packed = pack_key_array(columns, types)
+    if rows and pc.max(pc.binary_length(packed)).as_py() > KEY_BYTES_MAX:
+        return pa.array(map(bounded, packed.to_pylist()), pa.binary())
+    return packed
+
+
+def hashed(keys: pa.Array) -> Hashes:
+    """A 64-bit hash of each of the keys (binary, none NULL). It is stored, so it must never change."""
+    count = len(keys)
+    offsets = np.frombuffer(keys.buffers()[1], np.int32)[keys.offset : keys.offset + count + 1].astype(np.int64) if count else np.zeros(1, np.int64)
+    lengths = np.diff(offsets)
+    hashes: Hashes = lengths.astype(np.uint64)
+    longest = int(lengths.max(initial=0))
+    if not longest:
+        return mixed(hashes)
+    # eight bytes beyond the end, so that the last word of the last key can be read whole
+    data = np.zeros(int(offsets[-1] - offsets[0]) + 8, np.uint8)
+    data[:-8] = np.frombuffer(keys.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
+    words = np.ndarray((len(data) - 7,), "<u8", data, 0, (1,))  # every place as the beginning of a word
+    begin = offsets[:-1] - offsets[0]
+    rows: Numbers | slice = slice(None)
+    for at in range(0, longest, 8):
+        left = lengths - at
+        if at:
+            rows = np.flatnonzero(left > 0)
+        word = words[begin[rows] + at] & LOW_BYTES[np.clip(left[rows], 0, 8)]
+        hashes[rows] = mixed(hashes[rows] ^ word)
+    return hashes
+
+
+def mixed(numbers: Hashes) -> Hashes:
+    """Each bit spread over the others."""
+    numbers = numbers ^ (numbers >> HALF)
+    for factor in SPREAD:
+        numbers *= factor
+        numbers ^= numbers >> HALF
+    return numbers
