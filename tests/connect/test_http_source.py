@@ -257,6 +257,33 @@ def test_parameters_are_added(opened: Open, web: WebServer, context: Context) ->
     assert web.requests[0].path in ("/x?a=1&b=2+3&c=7", "/x?a=1&b=2%203&c=7")
 
 
+# ---------------------------------------------------------------------------------------------- by statement
+
+
+def test_a_councils_csv_in_a_stream_and_its_password_unseen(web: WebServer) -> None:
+    import penstock
+
+    web.otherwise = Answer(body=CSV)
+    address = web.url.replace("http://", "http://user:s3cret@")
+    with penstock.connect(":memory:") as db:
+        db.execute(f"""
+            CREATE SOURCE CONNECTOR council WITH (
+              'connector.class'='io.confluent.connect.http.HttpSourceConnector', 'url'='{address}/carparks.csv', 'kafka.topic'='carparks-raw',
+              'response.format'='csv', 'record.key.field'='name', 'request.interval.ms'='50',
+              'value.converter'='org.apache.kafka.connect.storage.StringConverter');
+            CREATE STREAM carparks (id VARCHAR KEY, date VARCHAR, time VARCHAR, name VARCHAR, capacity INT, empty INT)
+              WITH (kafka_topic='carparks-raw', value_format='DELIMITED', key_format='KAFKA');
+        """)
+        while len(rows := db.query("SELECT id, time, name, capacity, empty FROM carparks;").fetchall()) < 2:
+            db.log.watch(db.log.version(), 0.1)
+        assert rows == [("Broadway", "12:28", "Broadway", 1132, 921), ("Kirkgate Centre", "12:28", "Kirkgate Centre", 611, 474)]
+        web.wait_for(3)
+        assert len(db.query("SELECT id FROM carparks;").fetchall()) == 2, "polled again, and nothing new"
+        described = str(db.execute("DESCRIBE CONNECTOR council;")[0].rows)
+        assert "carparks.csv" in described
+        assert "s3cret" not in described
+
+
 # ---------------------------------------------------------------------------------------------- requests that fail
 
 

@@ -281,7 +281,8 @@ refusal, an answer that cannot be read, and one that is too large make the task 
 followed within the host alone.
 
 **Values.** Text, and CSV as `line`, are text, and `'value.converter' = '...StringConverter'` writes them as they are; JSON and XML are structures.
-So a council's CSV goes to a stream with VALUE_FORMAT='DELIMITED':
+CSV as `struct` has a schema of text columns, and so becomes AVRO where no converter is named: there a header such as `Free spaces` needs other
+names, by `csv.columns`. A council's CSV goes to a stream with VALUE_FORMAT='DELIMITED':
 
 ```sql
 CREATE SOURCE CONNECTOR carparks WITH (
