@@ -128,7 +128,11 @@ class _OpenForm:
         elif not text or text.startswith("/"):
             raise AnswerError("Please answer the question" + (", /skip it" if question.skipped({}) is not NO_DEFAULT else "") + " or /cancel.")
         else:
-            value = question.parse(text, question.choices(self._db, answers) if question.has_choices else ())
+            choices = question.choices(self._db, answers) if question.has_choices else []
+            if question.has_choices and not choices:
+                turn.conversation = None
+                return [Reply(question.field.no_choices)]
+            value = question.parse(text, choices)
         turn.conversation = conversation.with_answer(question.column.name, None if value is None else kept_text(value))
         return self._ask_next(turn)
 

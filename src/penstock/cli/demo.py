@@ -63,8 +63,8 @@ def find(name: str) -> Path:
     raise ConfigError(f"There is no pipeline '{name}'.", mend=f"There are: {', '.join(known)}. Or name a folder that holds a demo.py.")
 
 
-def load(folder: Path) -> ModuleType:
-    """The module demo.py of a pipeline's folder, whose modules import each other relatively."""
+def load(folder: Path, name: str = "demo") -> ModuleType:
+    """A module of a pipeline's folder, whose modules import each other relatively."""
     package = f"penstock_pipeline_{folder.name.replace('-', '_')}"
     spec = importlib.util.spec_from_file_location(package, folder / "__init__.py", submodule_search_locations=[str(folder)])
     if spec is None or spec.loader is None:
@@ -72,4 +72,4 @@ def load(folder: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[package] = module
     spec.loader.exec_module(module)
-    return importlib.import_module(f"{package}.demo")
+    return importlib.import_module(f"{package}.{name}")
