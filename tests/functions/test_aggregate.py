@@ -120,7 +120,7 @@ def test_count_distinct_of_many_is_near() -> None:
     [
         ("SUM", [STRING], "SUM takes a number, but got a STRING. Cast it, or use COUNT."),
         ("LATEST_BY_OFFSET", [INTEGER, INTEGER], "Argument 2 of LATEST_BY_OFFSET (n) must be a constant, but is an expression."),
-        ("LATEST_BY_OFFSET", [INTEGER, constant(0)], "The number of values to keep must be from 1 up, but is 0."),
+        ("LATEST_BY_OFFSET", [INTEGER, constant(0)], "The number of values to keep must be from 1 to 999999, but is 0."),
         ("TOPK", [BOOLEAN, constant(3)], "TOPK does not take (BOOLEAN, INTEGER)."),
         ("SUM", [NULL], "SUM cannot tell the type of NULL."),
         ("LCASE", [STRING], "LCASE is a scalar function"),

@@ -16,6 +16,10 @@ FORMS = (
 CONSTANTS = ("n", "ignore_nulls")
 
 
+KEPT_MAX = 999_999
+"""How many values an aggregate keeps at most: DuckDB takes no more."""
+
+
 @aggregate(*(f"LATEST_BY_OFFSET{form}" for form in FORMS), constants=CONSTANTS)
 def latest_by_offset(settled: Settled) -> Aggregation:
     """The value that arrived last, or the last n as an array, the oldest of them first.
@@ -55,10 +59,15 @@ def options(settled: Settled) -> tuple[int | None, bool]:
         if type_ == BOOLEAN:
             ignore_nulls = value is not False
         else:
-            n = value
-            if not isinstance(n, int) or n < 1:
-                raise SqlError(f"The number of values to keep must be from 1 up, but is {n}.")
+            n = how_many(value)
     return n, ignore_nulls
+
+
+def how_many(value: object) -> int:
+    """The number of values to keep. Raises SqlError where it is none from 1 to KEPT_MAX."""
+    if not isinstance(value, int) or not 1 <= value <= KEPT_MAX:
+        raise SqlError(f"The number of values to keep must be from 1 to {KEPT_MAX}, but is {value}.")
+    return value
 
 
 def last(type_: SqlType, ignore_nulls: bool) -> Aggregation:

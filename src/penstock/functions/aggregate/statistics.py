@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from penstock.functions.casts import wrapped
 from penstock.functions.define import Aggregation, Settled, aggregate
 from penstock.functions.scalar.math import COMPARABLE
 from penstock.sql.types import BIGINT, DOUBLE
@@ -100,9 +101,13 @@ def sum_list(settled: Settled) -> Aggregation:
     from penstock.functions.aggregate.basic import sum_
 
     total = sum_(Settled((settled.returns,), settled.returns))
+
+    def of_list(items: str) -> str:
+        return items if settled.returns == DOUBLE else wrapped(items, 64)
+
     return Aggregation(
         state=total.state,
-        partial=lambda arguments, _: [f"sum(list_sum({arguments[0]}))"],
+        partial=lambda arguments, _: [f"sum({of_list(f'list_sum({arguments[0]})')})"],
         merge=total.merge,
         result=total.result,
         undo=total.undo,

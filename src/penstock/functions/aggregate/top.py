@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.errors import SqlError
+from penstock.functions.aggregate.offset import how_many
 from penstock.functions.define import Aggregation, Settled, aggregate
 from penstock.functions.duckdb import duckdb_type
 from penstock.functions.scalar.math import COMPARABLE
@@ -11,10 +11,7 @@ from penstock.sql.types import BIGINT, Array, Field, SqlType, Struct
 
 def size(settled: Settled) -> int:
     """The k of a call, its last argument. Raises SqlError where it is not from 1."""
-    k = settled.values[-1]
-    if not isinstance(k, int) or k < 1:
-        raise SqlError(f"The number of values to keep must be from 1 up, but is {k}.")
-    return k
+    return how_many(settled.values[-1])
 
 
 @aggregate("TOPK(value N, k INTEGER) -> ARRAY<N>", types={"N": COMPARABLE}, constants=("k",))

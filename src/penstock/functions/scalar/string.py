@@ -91,10 +91,10 @@ def concat_ws(separator: str, *parts: str, settled: Settled) -> str:
     CONCAT_WS(', ', 'apple', 'banana', NULL, 'date') -> 'apple, banana, date'
     """
     if settled.returns == BYTES:
-        given = f"list_filter(list_value({', '.join(parts)}), lambda penstock_part: penstock_part IS NOT NULL)"
+        given = f"list_filter(CAST([{', '.join(parts)}] AS BLOB[]), lambda penstock_part: penstock_part IS NOT NULL)"
         joined = f"list_reduce({given}, lambda penstock_all, penstock_part: penstock_all || {separator} || penstock_part)"
         return f"CASE WHEN {separator} IS NULL THEN NULL WHEN len({given}) = 0 THEN ''::BLOB ELSE {joined} END"
-    return f"concat_ws({separator}, {', '.join(parts)})"
+    return f"concat_ws({separator}, {', '.join(parts or ['NULL'])})"
 
 
 @sql_scalar(
