@@ -22,6 +22,9 @@ MODULES = (
 )  # fmt: skip
 """Where the built-in functions are defined, in the order of the documentation."""
 
+OLDER_NAMES = {"LATEST": "LATEST_BY_OFFSET", "EARLIEST": "EARLIEST_BY_OFFSET"}
+"""Names of old that still serve, unless a function of one's own has one."""
+
 _NUMBERS = {"INTEGER", "BIGINT", "DECIMAL", "DOUBLE"}
 
 
@@ -41,8 +44,13 @@ _loading = threading.RLock()
 
 def kind_of(name: str) -> Kind | None:
     """SCALAR, AGGREGATE or TABLE; None where there is no function of the name (upper case)."""
-    function = load().get(name)
+    function = _named(name)
     return function.kind if function else None
+
+
+def _named(name: str) -> Function | None:
+    known = load()
+    return known.get(name) or known.get(OLDER_NAMES.get(name, name))
 
 
 def all_functions() -> list[Function]:
@@ -52,7 +60,7 @@ def all_functions() -> list[Function]:
 
 def describe(name: str) -> Function:
     """A function by its name (upper case). Raises SqlError with the nearest names where there is none."""
-    function = load().get(name)
+    function = _named(name)
     if function is None:
         near = difflib.get_close_matches(name, FUNCTIONS, n=3, cutoff=0.6)
         mend = f"Did you mean {' or '.join(near)}?" if near else "SHOW FUNCTIONS lists all."
