@@ -52,8 +52,11 @@ class Result:
     rows: list[tuple[Any, ...]] = field(default_factory=list)
 
 
+NESTED = (Array, Map, Struct)
+
+
 def plain(value: Any, type_: SqlType) -> Any:
-    """A value as Python has it: a MAP and a STRUCT are dicts."""
+    """A value as Python has it: a MAP and a STRUCT are dicts, but a MAP whose keys are no scalars, which Python cannot look up, is a list of pairs."""
     if value is None:
         return None
     match type_:
@@ -61,7 +64,8 @@ def plain(value: Any, type_: SqlType) -> Any:
             return [plain(v, item) for v in value]
         case Map(key, item):
             pairs = value.items() if isinstance(value, dict) else value
-            return {plain(k, key): plain(v, item) for k, v in pairs}
+            found = [(plain(k, key), plain(v, item)) for k, v in pairs]
+            return found if isinstance(key, NESTED) else dict(found)
         case Struct(fields):
             return {f.name: plain(value[f.name], f.type) for f in fields}
     return value
@@ -69,9 +73,20 @@ def plain(value: Any, type_: SqlType) -> Any:
 
 def plain_columns(table: pa.Table, types: Sequence[SqlType]) -> list[list[Any]]:
     """A table's columns as lists of plain values."""
-    nested = Array | Map | Struct
-    lists = (column.to_pylist(maps_as_pydicts="strict") for column in table.columns)
-    return [[plain(v, t) for v in values] if isinstance(t, nested) else values for values, t in zip(lists, types, strict=True)]
+    lists = (c.to_pylist(maps_as_pydicts="strict" if scalar_keys(t) else None) for c, t in zip(table.columns, types, strict=True))
+    return [[plain(v, t) for v in values] if isinstance(t, NESTED) else values for values, t in zip(lists, types, strict=True)]
+
+
+def scalar_keys(type_: SqlType) -> bool:
+    """Whether every MAP in a type has keys that Python can look up."""
+    match type_:
+        case Array(item):
+            return scalar_keys(item)
+        case Map(key, item):
+            return not isinstance(key, NESTED) and scalar_keys(item)
+        case Struct(fields):
+            return all(scalar_keys(f.type) for f in fields)
+    return True
 
 
 class Query:

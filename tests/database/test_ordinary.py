@@ -152,3 +152,8 @@ def test_all_sources_are_of_one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
 )  # fmt: skip
 def test_types_of_arrow(arrow: pa.DataType, expected: SqlType) -> None:
     assert type_of_arrow(arrow) == expected
+
+
+def test_a_map_whose_keys_are_no_scalars(db: penstock.Database) -> None:
+    found = rows(db, "SELECT MAP(ARRAY[1, 2] := 'x') AS a, MAP(STRUCT(A := 1) := MAP('k' := 1)) AS b FROM latest LIMIT 1;")
+    assert found == [([([1, 2], "x")], [({"A": 1}, {"k": 1})])]

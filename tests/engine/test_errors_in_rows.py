@@ -164,3 +164,33 @@ def test_a_bad_key_costs_its_record_alone(batching: bool) -> None:
         driver.run()
         assert [record.key for record in driver.read("O")] == [4, None, 3]
         assert len(complaints(driver)) == 1
+
+
+@pytest.mark.parametrize(
+    ("expression", "value", "reason"),
+    [
+        ("SUBSTRING(TO_BYTES(V, 'utf8'), CAST('k1' AS INTEGER))", None, "k1 is no INTEGER"),
+        ("CASE WHEN CAST('k1' AS INTEGER) < 0 THEN 1 ELSE 2 END", 2, "k1 is no INTEGER"),
+        ("CAST(UUID() AS TIMESTAMP)", None, "is no timestamp"),
+        ("CAST('a' + CAST(RANDOM() AS STRING) AS INT) + N", None, "is no INTEGER"),
+        ("MAP(SUBSTRING(TO_BYTES(V, 'utf8'), N, CAST(NULL AS INT)) := 1)[TO_BYTES(V, 'utf8')]", None, "a MAP's key is NULL"),
+        ("AS_MAP(ARRAY[V, CAST(NULL AS STRING)], ARRAY[1, 2])", None, "a MAP's key is NULL"),
+        ("DATEADD(DAYS, 2147483647, PARSE_DATE('2024', 'yyyy'))", None, "no date that there is"),
+        ("TIMESTAMPADD(YEARS, 9000, FROM_UNIXTIME(0))", None, "10970-01-01 00:00:00 is no TIMESTAMP"),
+        ("LEN(LPAD(V, 2147483647, 'x'))", None, "2147483646 characters to fill in"),
+        ("ROUND(1.7E308, 65536)", 1.7e308, None),
+        ("ROUND(1.7E308, -65536)", 0.0, None),
+        ("CONCAT_WS('-')", "", None),
+    ],
+)
+@MODES
+def test_one_value_is_lost_and_no_more(batching: bool, expression: str, value: object, reason: str | None) -> None:
+    with Driver(batching=batching) as driver:
+        driver.execute("CREATE STREAM S (K STRING KEY, V STRING, N INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        driver.execute(f"CREATE STREAM O AS SELECT K, {expression} AS X, N FROM S;")
+        driver.send("s", "k", {"V": "v", "N": 7})
+        driver.run()
+        assert [record.value for record in driver.read("O")] == [{"X": value, "N": 7}]
+        told = [complaint["reason"] for complaint in complaints(driver)]
+        assert len(told) == (reason is not None)
+        assert all(reason is not None and reason in each for each in told)

@@ -76,10 +76,13 @@ def pushed(db: penstock.Database, sql: str, enough: Callable[[list[tuple[Any, ..
 
 def test_car_parks(db: penstock.Database) -> None:
     spaces, nearest, free, occupancy = run(db, "carparks")
-    places = {"WESTGATE": (53.7949, -1.7643), "BROADWAY": (53.7942, -1.7501), "KIRKGATE CENTRE": (53.7930, -1.7540), "SHARPE STREET": (53.79, -1.76)}
+    places = {
+        "WESTGATE": (53.7949, -1.7643), "BROADWAY": (53.7942, -1.7501), "KIRKGATE CENTRE": (53.7930, -1.7540), "SHARPE STREET": (53.79, -1.76),
+    }  # fmt: skip
     chance = random.Random(17)
-    events = [
-        {"NAME": name, "SPACES": chance.choice([0, 42, 98, 474, 921]), "CAPACITY": 1132, "LATITUDE": lat, "LONGITUDE": lon, "ROWTIME": T0 + n * 120_000}
+    events: list[dict[str, Any]] = [
+        {"NAME": name, "SPACES": chance.choice([0, 42, 98, 474, 921]), "CAPACITY": 1132, "LATITUDE": lat, "LONGITUDE": lon,
+         "ROWTIME": T0 + n * 120_000}
         for n in range(30) for name, (lat, lon) in places.items()
     ]  # fmt: skip
     events += [{**events[0], "SPACES": 42, "ROWTIME": T0 + 3_700_000}, {**events[1], "SPACES": 0, "ROWTIME": T0 + 3_700_000}]
@@ -108,7 +111,7 @@ def test_socks(db: penstock.Database) -> None:
     db.log.create_topic("data_mqtt", 1)
     (pairs,) = run(db, "socks")
     chance = random.Random(5)
-    found = [
+    found: list[dict[str, Any]] = [
         {"image": chance.choice(["blank", "Mongo", "Google", "Confluent"]), "probability": chance.uniform(37, 98), "ROWTIME": T0 + n * 300}
         for n in range(200)
     ]
@@ -161,7 +164,7 @@ def test_survey(db: penstock.Database) -> None:
     chance = random.Random(11)
     pies = ["Pumpkin Pie", "Pecan Pie", "Apple Pie", "Thanksgiving Leftover Pot Pie", "Other"]
     day = 86_400_000
-    entries = [
+    entries: list[dict[str, Any]] = [
         {"SURVEY_ID": "1", "USER_ID": f"u{n}", "NAME": f"name {n}", "COMPANY": chance.choice([None, "Confluent"]), "LOCATION": None,
          "QUESTION": chance.choice(["Which pie?", "Which drink?"]), "RESPONSE": chance.choice(pies), "ROWTIME": T0 + n * day // 20}
         for n in range(100)
@@ -209,19 +212,19 @@ def test_ratings(db: penstock.Database) -> None:
     registered(db, "ratings", RATING)
     registered(db, "customers", CUSTOMER)
     heavy, per_line, warm, joined = run(db, "ratings")
-    widgets = [
+    widgets: list[dict[str, Any]] = [
         {"SENSOR_ID": f"aa-{n % 3}", "PRODUCTION_LINE": f"w{n % 2}", "WIDGET_TYPE": "acme94", "TEMP_CELCIUS": 17 + n, "WEIGHT_G": 100 + 7 * n}
         for n in range(6)
     ]
     db.insert("WIDGETS", widgets)
-    customers = [
+    customers: list[dict[str, Any]] = [
         {"ID": n, "FIRST_NAME": f"Merilyn {n}", "LAST_NAME": "Doughartie", "EMAIL": f"m{n}@dedecms.com", "GENDER": "Female",
          "CLUB_STATUS": ("bronze", "platinum")[n % 2], "COMMENTS": "none"}
         for n in range(1, 6)
     ]  # fmt: skip
     db.insert("CUSTOMERS", customers)
     chance = random.Random(3)
-    ratings = [
+    ratings: list[dict[str, Any]] = [
         {"RATING_ID": 5313 + n, "USER_ID": chance.randint(1, 7), "STARS": chance.randint(1, 5), "ROUTE_ID": 6975, "RATING_TIME": T0, "CHANNEL": "web",
          "MESSAGE": "worst. flight. ever. #neveragain", "ROWTIME": T0 + n * 7_000}
         for n in range(60)
@@ -229,9 +232,9 @@ def test_ratings(db: penstock.Database) -> None:
     db.insert("RATINGS", ratings)
     settle(db)
 
-    assert asked(db, heavy) == [tuple(w.values()) for w in widgets if w["WEIGHT_G"] > 120]  # type: ignore[operator]
+    assert asked(db, heavy) == [tuple(w.values()) for w in widgets if w["WEIGHT_G"] > 120]
     assert sorted(asked(db, per_line)) == [(3,), (3,)]
-    means = [sum(w["TEMP_CELCIUS"] for w in widgets if w["SENSOR_ID"] == f"aa-{n}") / 2 for n in range(3)]  # type: ignore[misc]
+    means = [sum(w["TEMP_CELCIUS"] for w in widgets if w["SENSOR_ID"] == f"aa-{n}") / 2 for n in range(3)]
     assert sorted(asked(db, warm)) == sorted((mean,) for mean in means if mean > 20)
     assert len(asked(db, "SELECT * FROM POOR_RATINGS;")) == sum(r["STARS"] < 3 for r in ratings)
     by_id = {c["ID"]: c for c in customers}

@@ -31,6 +31,8 @@ NO_VALUE = re.compile(r"Could not convert string ['\"](.* is no [A-Z]+(?:\(\d+, 
 BOUND = re.compile(r"\bbatch\d+\b")
 """The name of a bound table."""
 
+FUNCTION = re.compile(r"\bpenstock_(\w+)_[0-9a-f]{10}\b")
+"""The name of a Python function inside DuckDB."""
 WORDINGS = (
     (re.compile(r"Overflow in \w+ of INT(?:8|16|32|64|128) \((.*)\)!?"), r"\1 is beyond its type"),
     (re.compile(r"Overflow in \w+ of numeric value!?"), "the result is beyond its type"),
@@ -40,6 +42,9 @@ WORDINGS = (
     (re.compile(r"invalid (date|time|timestamp) field format: \"(.*)\", expected format is .*"), r"\2 is no \1"),
     (re.compile(r"(?:date|timestamp|interval) .*out of range.*|.*Date out of range.*", re.IGNORECASE), "the result is no date that there is"),
     (re.compile(r"InvalidOperation: \[.*\]"), "the number cannot be computed"),
+    (re.compile(r"Map keys can not be NULL\.?|ArrowInvalid: Invalid Map: key field cannot contain null values"), "a MAP's key is NULL"),
+    (re.compile(r"ArrowInvalid: .*(?:Decimal|Precision|precision).*"), "the result does not fit its DECIMAL"),
+    (re.compile(r"ArrowInvalid: (.*)"), r"the result does not fit its type: \1"),
 )
 """DuckDB's words for what a value cannot be, and ours."""
 
@@ -59,8 +64,8 @@ class Instance:
 class Evaluator:
     """A DuckDB connection with what a query's expressions need. Belongs to one thread at a time.
 
-    A `careful` one is for SQL with TRY: DuckDB computes an expression that occurs twice once and ahead, outside of the TRY around it, unless told
-    not to, which can be told to a whole DuckDB only.
+    A `careful` one is for SQL with TRY: DuckDB computes an expression that occurs twice once and ahead, and one of constants while it plans, outside
+    of the TRY around it, unless told not to, which can be told to a whole DuckDB only.
     """
 
     _instances: ClassVar[dict[bool, Instance]] = {}
@@ -72,7 +77,7 @@ class Evaluator:
                 connection = duckdb.connect(":memory:", config={"threads": 1})
                 connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
                 if careful:
-                    connection.execute("SET disabled_optimizers = 'common_subexpressions'")
+                    connection.execute("SET disabled_optimizers = 'common_subexpressions,expression_rewriter,statistics_propagation'")
                 Evaluator._instances[careful] = Instance(connection)
             self._instance = Evaluator._instances[careful]
             self.connection = self._instance.connection.cursor()
@@ -167,6 +172,7 @@ def reason_of(error: duckdb.Error) -> str:
     for marker in ("Python exception occurred while executing the UDF: ", "Error: "):
         if marker in message:
             message = message.split(marker, 1)[1]
+    message = FUNCTION.sub(lambda found: found[1].upper(), message)
     if message.startswith("Division by zero"):
         return "division by zero"
     if found := NO_VALUE.match(message):
@@ -174,7 +180,7 @@ def reason_of(error: duckdb.Error) -> str:
     message = message.partition(" when casting from source column")[0]
     for pattern, wording in WORDINGS:
         if found := pattern.fullmatch(message):
-            return found.expand(wording)
+            return found.expand(wording).replace("INT32", "INTEGER").replace("INT64", "BIGINT").replace("FLOAT64", "DOUBLE")
     return message
 
 

@@ -17,6 +17,7 @@ from penstock.functions.definition import Argument, LambdaArgument, LambdaType, 
 from penstock.functions.duckdb import duckdb_type, field_name, field_names, text
 from penstock.functions.duckdb import quoted as identifier
 from penstock.plan import expressions as ex
+from penstock.plan.walk import rewrite
 from penstock.sql.types import BIGINT, INTEGER, NULL, STRING, Decimal, Map, Primitive, SqlType, Struct
 
 
@@ -67,6 +68,28 @@ class Compiled:
         """The SQL in which each part that fails is NULL by itself."""
         compiler = Compiler(self.columns, guarded=True)
         return compiler.predicate(self.expr) if self.is_condition else compiler(self.expr)
+
+
+    def drawn(self, held: dict[str, str]) -> tuple[str, Compiled]:
+        """The SQL over columns that hold what the volatile calls gave, each computed once: DuckDB allows no TRY around one. `held` gets their SQL by
+        the names of those columns."""
+        columns = dict(self.columns)
+
+        def hold(expr: ex.Expr) -> ex.Expr | None:
+            if not isinstance(expr, ex.Call) or expr.arguments:
+                return None
+            compiler = Compiler({})
+            sql = compiler(expr)
+            if not compiler.compiled[sql].volatile:
+                return None
+            name = f"_v{len(held)}"
+            held[name], columns[name] = sql, name
+            return ex.Column(expr.type, name)
+
+        compiler = Compiler(columns)
+        expr = rewrite(self.expr, hold)
+        sql = compiler.predicate(expr) if self.is_condition else compiler(expr)
+        return sql, compiler.compiled[sql]
 
 
 FALLIBLE = ex.Arithmetic | ex.Negate | ex.Concat | ex.Cast | ex.Call | ex.Item | ex.MakeMap
@@ -170,7 +193,8 @@ class Compiler:
                 inner = self.compile(operand)
                 if self.guarded and expr.type in (INTEGER, BIGINT):
                     return wrapped(f"-({inner}::HUGEINT)", 32 if expr.type == INTEGER else 64)  # as in Java: the least has no counterpart
-                return f"(-{inner})"
+                # DuckDB makes the least of a type, negated, one of the next wider
+                return f"CAST((-{inner}) AS {expr.type})" if expr.type in (INTEGER, BIGINT) else f"(-{inner})"
             case ex.Comparison(_, op, left, right):
                 sql = f"({self.compile(left)} {op} {self.compile(right)})"
                 return sql if op.startswith("IS") else f"coalesce({sql}, FALSE)"

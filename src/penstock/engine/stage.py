@@ -171,15 +171,18 @@ class Cycle:
         self.need(compiler.needs.values())
         if not self.careful:
             return stage, sqls
-        numbered = self.bind(self.table(f"SELECT *, row_number() OVER () - 1 AS _row FROM ({stage.sql})"))
         made = {i: compiler.compiled[sql] for i, sql in enumerate(sqls) if sql in compiler.compiled and not sql.isidentifier()}
-        tried = {i: part.guarded() if part.volatile else f"TRY(struct_pack(v := {sqls[i]}))" for i, part in made.items()}
+        sqls = list(sqls)
+        held: dict[str, str] = {}
+        for i, part in made.items():
+            if part.volatile:
+                sqls[i], made[i] = part.drawn(held)
+        drawn = "".join(f", {sql} AS {name}" for name, sql in held.items())
+        numbered = self.bind(self.table(f"SELECT *{drawn}, row_number() OVER () - 1 AS _row FROM ({stage.sql})"))
+        tried = {i: f"TRY(struct_pack(v := {sqls[i]}))" for i in made}
         rows = self.table(f"SELECT {', '.join(['*', *(f'{sql} AS e{i}' for i, sql in tried.items())])} FROM {numbered}")
         values = list(sqls)
         for i, part in made.items():
-            if part.volatile:
-                values[i] = f"e{i}"
-                continue
             values[i] = f"struct_extract(e{i}, 'v')"
             failed = one_chunk(rows[f"e{i}"]).is_null().to_numpy(zero_copy_only=False).nonzero()[0].tolist()
             if failed:
