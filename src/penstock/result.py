@@ -56,7 +56,7 @@ NESTED = (Array, Map, Struct)
 
 
 def plain(value: Any, type_: SqlType) -> Any:
-    """A value as Python has it: a MAP and a STRUCT are dicts, but a MAP whose keys are no scalars, which Python cannot look up, is a list of pairs."""
+    """A value as Python has it: a MAP and a STRUCT are dicts, but a MAP whose keys are no scalars, which have no hash, is a list of pairs."""
     if value is None:
         return None
     match type_:
