@@ -15,7 +15,7 @@ from penstock.simulation import Background, Clock
 from . import broker
 from .config import FOLDER, Config, load
 from .credentials import Credentials, read
-from .setup import CONNECTOR, TOPIC, set_up
+from .setup import CONNECTOR, TOPIC, pause, set_up
 from .socks_view import SocksView
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def run(
     """Run until `stop` is set or `alerts_max` results came. The windows are of real time, since the messages bear none: what `speed` changes is how
     many pictures are taken in a second."""
     config, view = config or load(), view or SocksView()
-    with _broker(config) as (name, credentials):
+    with _broker(db, config) as (name, credentials):
         set_up(db, credentials, sql)
         print(f"The camera is {_camera_name(config)}; its messages go through {name} at {credentials.uri}.", flush=True)
         background = Background(stop)
@@ -63,8 +63,6 @@ def run(
             for query in (seen, pairs):
                 query.close()
             background.join()
-            # Before its broker goes: it would only complain.
-            db.connectors.pause(CONNECTOR)
 
 
 def follow(rows: Iterable[Row], show: Any) -> None:
@@ -124,12 +122,16 @@ def _simulator(db: Database, config: Config, seed: int) -> tuple[Any, Any]:
 
 
 @contextlib.contextmanager
-def _broker(config: Config) -> Iterator[tuple[str, Credentials]]:
+def _broker(db: Database, config: Config) -> Iterator[tuple[str, Credentials]]:
     if config.credentials:
         yield "your broker", read(Path(config.credentials))
-    else:
-        with broker.running() as ours:
+        return
+    pause(db)
+    with broker.running() as ours:
+        try:
             yield ours
+        finally:
+            pause(db)
 
 
 def _camera_name(config: Config) -> str:

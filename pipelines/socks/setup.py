@@ -24,10 +24,17 @@ def set_up(db: Database, credentials: Credentials, sql: str | None = None) -> No
     folder = Path(db.path).resolve() / "secrets"
     write(folder / "credentials.properties", credentials)
     if db.catalog.connector(CONNECTOR) is not None:
-        db.connectors.restart(CONNECTOR)  # secrets are read when a connector starts
+        pause(db)  # credentials are read when it goes on
+        db.execute(f"RESUME CONNECTOR `{CONNECTOR}`;")
         return
     # The talk's statements name the folder /scripts.
     statements = (sql or (FOLDER / "pipeline.sql").read_text()).replace("{file:/scripts/", f"{{file:{folder.as_posix()}/")
     db.execute("SET 'auto.offset.reset' = 'earliest';")
     db.execute(statements)
     db.execute("UNSET 'auto.offset.reset';")
+
+
+def pause(db: Database) -> None:
+    """Let the connector wait, where there is one: its broker is not there."""
+    if db.catalog.connector(CONNECTOR) is not None:
+        db.execute(f"PAUSE CONNECTOR `{CONNECTOR}`;")
