@@ -2,7 +2,8 @@
 
 What a query needs is imported before its time is taken (load_ms in the results), as DuckDB is. For each query the events go
 into topics first. Then Penstock runs the streaming query from the log to committed output in a folder on disk,
-and DuckDB a batch query over the same events from memory; the answers must be equal. Writes bench/results.json.
+and DuckDB a batch query over the same events from memory; the answers must be equal. `cpu_ratio` in the results compares processor time, for
+a machine that others work on. `growth` measures an event's cost with ten times the state. Writes bench/results.json.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=2_000_000)
-    parser.add_argument("--only", default=",".join([*BENCHES, "latency", "idle"]), help="names, with commas between them")
+    parser.add_argument("--only", default=",".join([*BENCHES, "growth", "latency", "idle"]), help="names, with commas between them")
     options = parser.parse_args()
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     results["events"] = options.events
@@ -49,6 +50,10 @@ def main() -> None:
                 f"{BENCHES[name].at_least:>9} {result['peak_mb']:>8,.0f}",
                 flush=True,
             )
+        elif name == "growth":
+            results["growth"] = child("bench.growth")
+            for query, costs in results["growth"].items():
+                print(f"{query}: with ten times the state an event costs {costs['times']} times as much", flush=True)
         elif name == "latency":
             results["latency_ms"] = child("bench.latency")
             print(f"latency of an event through two queries, ms: {results['latency_ms']}", flush=True)
@@ -56,7 +61,7 @@ def main() -> None:
             results["idle"] = child("bench.idle")
             print(f"an idle process: {results['idle']}", flush=True)
         else:
-            sys.exit(f"There is no benchmark {name}: there are {', '.join(BENCHES)}, latency, idle.")
+            sys.exit(f"There is no benchmark {name}: there are {', '.join(BENCHES)}, growth, latency, idle.")
     if {"Q3", "Q3s"} <= results.keys():
         results["Q3_cost_1M_to_10k_keys"] = round(results["Q3s"]["events_per_s"] / results["Q3"]["events_per_s"], 2)
         print(f"Q3: an event with 1,000,000 keys costs {results['Q3_cost_1M_to_10k_keys']} times one with 10,000")

@@ -30,21 +30,21 @@ def records(times: np.ndarray, keys: list[str] | None, values: pa.Array) -> pa.R
     return pa.RecordBatch.from_arrays(columns, names=["timestamp", "key", "value", "headers"])
 
 
-def plants() -> pa.RecordBatch:
-    """1,000 plants, each with its moisture threshold."""
+def plants(count: int = PLANTS) -> pa.RecordBatch:
+    """So many plants, each with its moisture threshold."""
     rng = np.random.default_rng(SEED)
-    ids = np.arange(1, PLANTS + 1)
+    ids = np.arange(1, count + 1)
     fields = {
         "plant_id": ids,
         "scientific_name": np.array([f"Planta officinalis {i % 97}" for i in ids]),
         "common_name": np.array([f"common plant {i % 89}" for i in ids]),
         "given_name": np.array([f"Given{i}" for i in ids]),
-        "temperature_low": rng.uniform(5, 15, PLANTS).round(1),
-        "temperature_high": rng.uniform(25, 40, PLANTS).round(1),
-        "moisture_low": rng.uniform(20, 40, PLANTS).round(1),
-        "moisture_high": rng.uniform(60, 90, PLANTS).round(1),
+        "temperature_low": rng.uniform(5, 15, count).round(1),
+        "temperature_high": rng.uniform(25, 40, count).round(1),
+        "moisture_low": rng.uniform(20, 40, count).round(1),
+        "moisture_high": rng.uniform(60, 90, count).round(1),
     }
-    return records(np.full(PLANTS, START_MS), [str(i) for i in ids], encoded(fields))
+    return records(np.full(count, START_MS), [str(i) for i in ids], encoded(fields))
 
 
 def readings(count: int) -> pa.RecordBatch:

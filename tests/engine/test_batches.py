@@ -34,7 +34,7 @@ QUERIES = {
     "session": f"CREATE TABLE o AS SELECT id, COUNT(*) AS c FROM s "
     f"WINDOW SESSION ({ADVANCE} MILLISECONDS, GRACE PERIOD {GRACE} MILLISECONDS) GROUP BY id;",
     "short sessions": "CREATE TABLE o AS SELECT id, COUNT(*) AS c, SUM(n) AS s FROM s "
-    "WINDOW SESSION (800 MILLISECONDS, RETENTION 20 SECONDS, GRACE PERIOD 2 SECONDS) GROUP BY id;",
+    "WINDOW SESSION (800 MILLISECONDS, GRACE PERIOD 2 SECONDS) GROUP BY id;",
     "session final": "CREATE TABLE o AS SELECT id, COUNT(*) AS c, SUM(n) AS s FROM s "
     "WINDOW SESSION (800 MILLISECONDS, GRACE PERIOD 2 SECONDS) GROUP BY id EMIT FINAL;",
     "tumbling final": f"CREATE TABLE o AS SELECT id, COUNT(*) AS c, COLLECT_LIST(n) AS list FROM s "
@@ -183,3 +183,13 @@ def test_a_batch_may_last_longer_than_a_window(name: str) -> None:
     for sizes in ([len(given)], [40], random_sizes(dice, len(given))):
         last = run(QUERIES[name], given, sizes, batching=True)
         assert last.table == whole.table, f"in batches of {sizes}"
+
+
+def test_sessions_are_the_same_in_several_partitions() -> None:
+    dice = random.Random(12)
+    given = [Input("s", f"k{dice.randrange(6)}", {"G": "g", "N": n}, n * 300 - dice.randrange(400)) for n in range(2, 80)]
+    statements = [*SOURCES, QUERIES["short sessions"]]
+    one = outcome(statements, given, "O", [len(given)], batching=True).table
+    spread = [statement.replace("partitions=1", "partitions=3") for statement in statements]
+    for sizes in ([len(given)], [9]):
+        assert outcome(spread, given, "O", sizes, batching=True).table == one

@@ -2,13 +2,15 @@
 
 A batch's records and the stored sessions of their keys are brought together by their bounds alone (`session_bounds`); then the records of each
 session are aggregated at once, and joined to the state of the stored ones. Sessions that were swallowed are deleted, and a tombstone tells so.
-Stored by key, then end, then start; a second store has them by end, for what closes or expires.
+Stored by partition, by bucket of time of the end, then by key, end and start: so a batch finds and leaves its sessions among those of their time,
+however many older ones are kept. Where closed ones alone are emitted, a second store has them by end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +23,28 @@ from penstock.engine.operators.sides import Numbers64, big_endians
 from penstock.engine.rows import pack_keys
 from penstock.engine.sql import Compiler
 from penstock.engine.stage import Cycle, Stage
-from penstock.engine.state import Numbers, Rows, bounded
+from penstock.engine.state import Numbers, Rows, big_endian, bounded
 from penstock.functions.duckdb import duckdb_type
 from penstock.plan import steps
 from penstock.sql.types import STRING
+
+MINUTE_MS = 60 * 1000
+
+
+class Key(NamedTuple):
+    """A partition and a framed key. A session's key in the store is its partition, the bucket of its end, its key, its end, its start."""
+
+    partition: int
+    framed: bytes
+
+    @staticmethod
+    def of(stored: bytes) -> Key:
+        """That of a key in the store."""
+        return Key(int.from_bytes(stored[:2], "big"), stored[10:-16])
+
+    def within(self, bucket: bytes) -> bytes:
+        """What the keys in the store begin with of its sessions in a bucket."""
+        return self.partition.to_bytes(2, "big") + bucket + self.framed
 
 
 @dataclass(frozen=True)
@@ -56,6 +76,7 @@ class SessionAggregate:
         self.names = [*[f"c{i}" for i in range(self.width)], *self.state_names, "_t", "_p"]
         patience = self.window.size_ms + grace_of(self.window)
         self.rules = Rules(self.window.size_ms, patience, max(self.window.retention_ms or 0, patience))
+        self.bucket_ms = max(self.window.size_ms, MINUTE_MS)
 
     def run(self, cycle: Cycle) -> Stage:
         """The changes that the batch makes to the sessions."""
@@ -82,19 +103,19 @@ class SessionAggregate:
 
     def batch(self, cycle: Cycle, stage: Stage, table: pa.Table, times: Numbers) -> pa.Table | None:
         """Bring records into the sessions; rows c, m, _t, _ws, _we, _present and meta, what is gone before what is new."""
-        codes, keys = self.keys(cycle, stage, table)
-        moments = self.advance(times, table, codes)
+        keys, codes = self.keys(cycle, stage, table)
+        reached, moments = self.advance(times, table, codes)
         store = Rows(cycle.state(f"{self.name}/groups"), self.grouping.codec)
-        stored = self.stored(store, moments, keys)
+        stored = self.stored(store, moments, keys, reached)
         found = sessions(moments, stored.spans, self.rules)
         if not len(found.last):
             return None
         merged = self.fold(cycle, stored, found, self.own(cycle, stage, table, found))
-        self.store_back(cycle, store, stored, found, [keys[key] for key in found.spans.keys.tolist()], merged)
+        self.store_back(cycle, store, stored, found, [keys[code] for code in found.spans.keys.tolist()], merged)
         return self.changes(cycle, stored, found, merged)
 
-    def keys(self, cycle: Cycle, stage: Stage, table: pa.Table) -> tuple[Numbers64, list[bytes]]:
-        """The number of each record's key, and the keys as they begin the store's."""
+    def keys(self, cycle: Cycle, stage: Stage, table: pa.Table) -> tuple[list[Key], Numbers64]:
+        """The keys, each with its partition, and the number of each record's."""
         names = [stage.columns[c.name] for c in self.step.schema.key]
         columns, types = cycle.arrays(table, names, self.grouping.keys), self.grouping.keys
         if types == (STRING,):
@@ -103,29 +124,48 @@ class SessionAggregate:
         else:
             encoded = pa.array(pack_keys(columns, types), pa.binary()).dictionary_encode()
             packed = encoded.dictionary.to_pylist()
-        return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), list(map(framed, packed))
+        framed_keys = list(map(framed, packed))
+        numbers = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        partition = one_chunk(table["_p"]).to_numpy(zero_copy_only=False).astype(np.int64)
+        if partition.min() == partition.max():
+            return [Key(int(partition[0]), key) for key in framed_keys], numbers
+        pairs, codes = np.unique(numbers * (partition.max() + 1) + partition, return_inverse=True)
+        places = zip(*(a.tolist() for a in np.divmod(pairs, partition.max() + 1)), strict=True)
+        return [Key(p, framed_keys[number]) for number, p in places], codes
 
-    def advance(self, times: Numbers, table: pa.Table, codes: Numbers64) -> Moments:
-        """Move stream time on; the records and the stream time at the turn of each."""
+    def advance(self, times: Numbers, table: pa.Table, codes: Numbers64) -> tuple[dict[int, int], Moments]:
+        """Move stream time on. What it was before, by partition; and the records, with the stream time at the turn of each."""
         time, partition = (one_chunk(table[c]).to_numpy(zero_copy_only=False) for c in ("_t", "_p"))
         newest = np.empty(len(time), np.int64)
+        before = {}
         for p in np.unique(partition).tolist():
             mine = partition == p
-            newest[mine] = np.maximum(np.maximum.accumulate(time[mine]), times.get(f"time/{p}", LONGEST_AGO))
+            before[p] = times.get(f"time/{p}", LONGEST_AGO)
+            newest[mine] = np.maximum(np.maximum.accumulate(time[mine]), before[p])
             times.put(f"time/{p}", int(newest[mine][-1]))
-        return Moments(codes, time, newest)
+        return before, Moments(codes, time, newest)
 
-    def stored(self, store: Rows, moments: Moments, keys: list[bytes]) -> Stored:
-        """The stored sessions that the records may meet, those of a key in the order of time."""
+    def stored(self, store: Rows, moments: Moments, keys: list[Key], reached: dict[int, int]) -> Stored:
+        """The stored sessions that the records may meet, those of a key in the order of time. None ends later than its partition has `reached`."""
         gap = self.rules.gap_ms
         low, high = np.full(len(keys), np.iinfo(np.int64).max), np.full(len(keys), np.iinfo(np.int64).min)
         np.minimum.at(low, moments.keys, moments.times - gap)
         np.maximum.at(high, moments.keys, moments.times + gap)
         # what is forgotten before the first record comes is not even read
         low = np.maximum(low, int(moments.newest.min()) - self.rules.kept_ms)
-        stored_keys, columns = store.scan_many(sorted((key + end, key + b"\xff" * 16) for key, end in zip(keys, big_endians(low), strict=True)))
+        last = np.array([reached[key.partition] for key in keys])
+        first_bucket = low // self.bucket_ms
+        counts = np.maximum(last // self.bucket_ms - first_bucket + 1, 0)
+        code = np.repeat(np.arange(len(keys)), counts)
+        bucket = first_bucket[code] + np.arange(len(code)) - np.repeat(np.cumsum(counts) - counts, counts)
+        ranges = []
+        for number, begin, end in zip(code.tolist(), big_endians(bucket), big_endians(low[code]), strict=True):
+            prefix = keys[number].within(begin)
+            ranges.append((prefix + end, prefix + b"\xff" * 16))
+        ranges.sort()
+        stored_keys, columns = store.scan_many(ranges)
         numbers = {key: number for number, key in enumerate(keys)}
-        codes = np.fromiter((numbers[key[:-16]] for key in stored_keys), np.int64, len(stored_keys))
+        codes = np.fromiter((numbers[Key.of(key)] for key in stored_keys), np.int64, len(stored_keys))
         ends, starts = bounds([key[-16:] for key in stored_keys])
         near = starts <= high[codes]
         if not near.all():
@@ -175,21 +215,22 @@ class SessionAggregate:
         columns = [*self.grouping.merges(combine=True), "greatest(_ht, _st) AS _t"]
         return cycle.table(f"SELECT {', '.join(columns)} FROM {cycle.bind(pa.table(pairs))}")
 
-    def store_back(self, cycle: Cycle, store: Rows, stored: Stored, found: Sessions, keys: list[bytes], merged: pa.Table) -> None:
+    def store_back(self, cycle: Cycle, store: Rows, stored: Stored, found: Sessions, keys: list[Key], merged: pa.Table) -> None:
         """Replace the swallowed sessions by what they became; `keys` are the sessions' own."""
-        index = cycle.state(f"{self.name}/ends")
-        gone = np.flatnonzero(found.of_stored >= 0).tolist()
-        partition = one_chunk(stored.rows["_p"]).to_pylist()
-        store.delete([stored.keys[row] for row in gone])
-        index.delete_many([end_key(partition[row], stored.keys[row]) for row in gone])
-        bounds = map(bytes.__add__, big_endians(found.spans.ends), big_endians(found.spans.starts))
-        now = list(map(bytes.__add__, keys, bounds))
-        partition = one_chunk(merged["_p"]).to_pylist()
+        gone = [stored.keys[row] for row in np.flatnonzero(found.of_stored >= 0).tolist()]
+        spans = found.spans
+        bounds = map(bytes.__add__, big_endians(spans.ends), big_endians(spans.starts))
+        buckets = big_endians(spans.ends // self.bucket_ms)
+        now = [key.within(bucket) + bound for key, bucket, bound in zip(keys, buckets, bounds, strict=True)]
         # neighbours in the store are written one after the other
         order = sorted(range(len(now)), key=now.__getitem__)
         rows = pa.array(order)
+        store.delete(sorted(gone))
         store.put([now[row] for row in order], [column.take(rows) for column in cycle.arrays(merged, self.names, self.grouping.codec.types)])
-        index.put_many(sorted((end_key(p, key), b"") for p, key in zip(partition, now, strict=True)))
+        if self.final:
+            index = cycle.state(f"{self.name}/ends")
+            index.delete_many(list(map(end_key, gone)))
+            index.put_many(sorted((end_key(key), b"") for key in now))
 
     def changes(self, cycle: Cycle, stored: Stored, found: Sessions, merged: pa.Table) -> pa.Table:
         """A tombstone for each stored session that was joined to something, and the sessions as they are now."""
@@ -224,30 +265,33 @@ class SessionAggregate:
             done = times.get(f"emitted/{p}", LONGEST_AGO)
             if limit <= done:
                 continue
-            found += [key[2:] for key, _ in index.scan(window_prefix(p, done), window_prefix(p, limit))]
+            found += [key for key, _ in index.scan(window_prefix(p, done), window_prefix(p, limit))]
             times.put(f"emitted/{p}", limit)
         if not found:
             return None
         store = Rows(cycle.state(f"{self.name}/groups"), self.grouping.codec)
-        _, columns = store.lookup([key[16:] + key[:16] for key in found])
+        _, columns = store.lookup(list(map(self.key_of, found)))
         rows = pa.table(dict(zip(self.names, columns, strict=True)))
         count = len(found)
         rows = rows.append_column("_o", pa.array(np.arange(count))).append_column("_g", pa.nulls(count, pa.int64()))
-        ends, starts = bounds([key[:16] for key in found])
+        ends, starts = bounds([key[2:18] for key in found])
         rows = rows.append_column("_ws", pa.array(starts)).append_column("_we", pa.array(ends))
         return rows.append_column("_present", pa.array([True] * count))
 
+    def key_of(self, end_key: bytes) -> bytes:
+        """The key in the store of what the store by end has under this one."""
+        ends, _ = bounds([end_key[2:18]])
+        return end_key[:2] + big_endian(int(ends[0]) // self.bucket_ms) + end_key[18:] + end_key[2:18]
+
     def expire(self, cycle: Cycle, times: Numbers, table: pa.Table) -> None:
-        """Forget the sessions that are past their retention."""
-        index, store = cycle.state(f"{self.name}/ends"), cycle.state(f"{self.name}/groups")
+        """Forget the sessions that are past their retention, by whole buckets."""
         for p in np.unique(one_chunk(table["_p"]).to_numpy(zero_copy_only=False)).tolist():
-            limit = times.get(f"time/{p}", LONGEST_AGO) - retention_of(self.window) - self.window.size_ms
-            done = times.get(f"expired/{p}", LONGEST_AGO)
-            if limit - done < max(self.window.size_ms, 1000):
+            limit = (times.get(f"time/{p}", LONGEST_AGO) - retention_of(self.window) - self.window.size_ms) // self.bucket_ms
+            if limit <= times.get(f"expired/{p}", LONGEST_AGO):
                 continue
-            keys = [key for key, _ in index.scan(window_prefix(p, LONGEST_AGO), window_prefix(p, limit))]
-            store.delete_many([key[18:] + key[2:18] for key in keys])
-            index.delete_many(keys)
+            cycle.state(f"{self.name}/groups").delete_range(window_prefix(p, LONGEST_AGO), window_prefix(p, limit))
+            if self.final:
+                cycle.state(f"{self.name}/ends").delete_range(window_prefix(p, LONGEST_AGO), window_prefix(p, limit * self.bucket_ms))
             times.put(f"expired/{p}", limit)
 
     # ------------------------------------------------------------------------------------------ what goes on
@@ -283,7 +327,7 @@ def replaced(table: pa.Table, rows: pa.Table, at: Numbers64) -> pa.Table:
 
 
 def framed(key: bytes) -> bytes:
-    """A key with its length before it, so that none is the beginning of another. A session's key in the store is this, its end, its start."""
+    """A key with its length before it, so that none is the beginning of another."""
     short = bounded(key)
     return len(short).to_bytes(2, "big") + short
 
@@ -295,6 +339,6 @@ def bounds(raw: list[bytes]) -> tuple[Numbers64, Numbers64]:
     return ends, starts
 
 
-def end_key(partition: int, key: bytes) -> bytes:
-    """The key in the store by end of the session of this key."""
-    return partition.to_bytes(2, "big") + key[-16:] + key[:-16]
+def end_key(key: bytes) -> bytes:
+    """The key in the store by end of the session of this key: partition, end, start, framed key."""
+    return key[:2] + key[-16:] + key[10:-16]

@@ -48,7 +48,7 @@ class StreamTableJoin:
         elif not windowed and (table := self.whole.read(self.rows(cycle), left.rows)) is not None:
             return self.joined(left, self.plain(left, cycle.bind(table), keys))
         if not changes.num_rows:
-            left = left if left.sql.startswith("SELECT") and " FROM b" in left.sql and "(" not in left.sql else cycle.held(left)[0]
+            left = left if cycle.known(left) is not None else cycle.held(left)[0]
             wanted = cycle.table(f"SELECT DISTINCT {', '.join(keys)} FROM ({left.sql}) WHERE _present AND c0 IS NOT NULL ORDER BY ALL")
             stored = cycle.bind(self.lookup(cycle, wanted, windowed)[0])
             return self.joined(left, self.plain(left, stored, keys))
