@@ -1,0 +1,1 @@
+"""Car parks: a council's CSV becomes answers and alerts in a chat."""
