@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from penstock.bots import TelegramDoor
 from penstock.simulation import Background, Clock
 
+from .bot import open_bot
 from .config import Config, load
 from .monitor import Monitor, SensorMapping
 from .plants_view import PlantsView
@@ -61,6 +64,10 @@ def run(
     background.start("readings", lambda: follow(readings, view.reading))
     background.start("alerts", lambda: follow(alerts, view.alert))
     background.start("monitor", lambda: monitor.run(Clock(start_ms, speed if simulated else 1.0), stop))
+    if token := os.environ.get("TELEGRAM_TOKEN"):
+        bot = open_bot(db, config)
+        print("The bot answers in Telegram.", flush=True)
+        background.start("telegram", lambda: bot.run(TelegramDoor(token), stop))
     try:
         view.show(stop, lambda: alerts_max is not None and view.alert_count >= alerts_max)
     finally:

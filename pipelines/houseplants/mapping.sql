@@ -1,4 +1,4 @@
--- Which sensor stands in which pot. The monitor reads this while it runs; move a sensor by
+-- Which sensor stands in which pot. The monitor reads this while it runs; move a sensor by /update_mapping, or by
 --   INSERT INTO sensor_mapping (id, sensor_id, plant_id) VALUES ('0x36', '0x36', 3);
 CREATE STREAM sensor_mapping (
   id STRING KEY
