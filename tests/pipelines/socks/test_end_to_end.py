@@ -19,12 +19,15 @@ from pipelines.socks import broker, camera, demo
 from pipelines.socks.config import FOLDER, load
 from pipelines.socks.setup import set_up
 from pipelines.socks.socks_view import SocksView
+from tests.machine import how_slow
 from tests.pipelines.socks.oracle import pairs, smoothed
 
 import penstock
+from penstock.sql.parser import parse
 
 pytestmark = pytest.mark.needs("mosquitto", "module:cv2", "module:sklearn", "module:paho")
-TALK = (Path(__file__).parent / "talk.sql").read_text()
+CONNECTOR, _, STREAM, SMOOTHED, WITHOUT_BLANKS, _ = parse((Path(__file__).parents[2] / "talks" / "socks.sql").read_text())
+TALK = "".join(f"{statement.text};\n" for statement in (CONNECTOR, STREAM, SMOOTHED, WITHOUT_BLANKS))
 SECOND = (FOLDER / "pipeline.sql").read_text().replace("size 5 seconds", "size 1 seconds")
 QUICK = load().__class__(**{**vars(load()), "window_s": 1.0, "pictures_s": 16.0})
 
@@ -59,17 +62,19 @@ def check(db: penstock.Database, window_ms: int, blank: str | None) -> dict[str,
 
 
 def test_the_talks_statements_to_the_letter_and_how_soon(tmp_path: Path) -> None:
-    """Messages as on the slides; and from a sock's fourth message to the row of the push query it takes less than a quarter of a second."""
+    """Messages as on the slides; and from a sock's fourth message to the row of the push query it takes less than a quarter of a second (of an idle
+    machine)."""
     with broker.running() as (_, credentials), penstock.connect(tmp_path / "db") as db:
         set_up(db, credentials, TALK)
         publisher = camera.Publisher(credentials)
         publisher.publish('{"image": "Blank", "probability": 37.59765625}', retain=True)
         while db.log.topic("data_mqtt") is None or not db.log.end_offset("data_mqtt", 0):
             db.log.watch(db.log.version(), 0.1)
-        query, waits_ms = db.query(demo.PAIRS), []
+        query, waits_ms, slowness = db.query(demo.PAIRS), list[float](), list[float]()
         for name in ("Google", "Mongo", "Running Science", "Streamset", "Confluent", "Kafka", "Duck", "Flink", "Red", "Blue"):
             while time.time() % 5 > 4:  # not over the end of a window
                 time.sleep(0.05)
+            slowness.append(how_slow())
             for _ in range(4):
                 published = time.perf_counter()
                 publisher.publish(f'{{"image": "{name}", "probability": 97.3}}')
@@ -78,8 +83,8 @@ def test_the_talks_statements_to_the_letter_and_how_soon(tmp_path: Path) -> None
             assert tuple(row) == (name, "Un-matched", 1)
         query.close()
         publisher.close()
-        print(f"median {statistics.median(waits_ms):.0f} ms of {[round(wait) for wait in waits_ms]}")
-        assert min(waits_ms) < 250  # of the quickest: others may want the machine at the same time
+        print(f"median {statistics.median(waits_ms):.0f} ms, {statistics.median(slowness):.1f} times as slow as idle")
+        assert statistics.median(waits_ms) / statistics.median(slowness) < 250
         check(db, 5000, None)
         images = [row[0] for row in db.query("SELECT image FROM sock_stream_without_blanks;").fetchall()]
         assert images.count("Blank") == 1, "to the letter 'blank' is another word"

@@ -8,13 +8,14 @@ from pipelines.socks.config import FOLDER
 
 from penstock.sql.parser import parse
 
-TALK = Path(__file__).parent / "talk.sql"
+TALK = Path(__file__).parents[2] / "talks" / "socks.sql"
 
 
 def test_what_differs_from_the_slides() -> None:
     connector, stream, without_blanks, smoothed = parse((FOLDER / "pipeline.sql").read_text())
-    talk_connector, talk_stream, talk_smoothed, talk_without_blanks = parse(TALK.read_text())
+    talk_connector, _, talk_stream, talk_smoothed, talk_without_blanks, talk_pairs = parse(TALK.read_text())
     assert (connector, stream) == (talk_connector, talk_stream)
+    assert parse((FOLDER / "pairs.sql").read_text()) == [talk_pairs]
     # The camera's messages say 'Blank' on every slide.
     assert parse(without_blanks.text.replace("'Blank'", "'blank'") + ";") == parse(talk_without_blanks.text + ";")
     # The wall is taken out before socks are smoothed, or it would be a sock: the talk's result has none.
