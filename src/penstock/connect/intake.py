@@ -42,11 +42,12 @@ def take_in(life: Life, setup: TaskSetup, definition: SourceDefinition, options:
 def _poll_once(life: Life, retries: Retries, source: Source, writing: Writing, context: Context) -> None:
     life.look()
     batch = retries.until_done(source.poll)
+    moved = any(context.positions.get(part) != place for part, place in batch.positions.items())
     if batch.records or batch.positions:
         writing.commit(batch)
         context.move(batch.positions)
         retries.until_done(lambda: source.committed(batch))
-    if not batch.records:
+    if not batch.records and not moved:
         life.found_nothing()
 
 
@@ -133,10 +134,12 @@ class Writing:
 
     def _changed(self, records: Sequence[SourceRecord]) -> list[_Ready]:
         """What the transforms make of the records, without those that they drop."""
-        if not self._change:
-            return [_Ready(record, record) for record in records]
         found = []
         for record in records:
+            if record.error is not None or not self._change:
+                fault: tuple[Stage, Error] | None = None if record.error is None else ("VALUE_CONVERTER", DataError(record.error))
+                found.append(_Ready(record, record, fault=fault))
+                continue
             try:
                 message = self._change(of_source(record))
             except DataError as error:

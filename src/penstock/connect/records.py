@@ -81,7 +81,8 @@ class SourceRecord:
 
     `key` and `value` are natural Python values. Where `value_schema` is given they are values of that type (a `Struct`'s is a dict by field name;
     DECIMAL a Decimal, DATE, TIME and TIMESTAMP Python's own without a zone, BYTES bytes), else None, str, bytes, bool, int, float, list or dict.
-    A value of None is a tombstone. `timestamp` is in ms; None is the time of the append. `partition`: None goes by the key.
+    A value of None is a tombstone. `timestamp` is in ms; None is the time of the append. `partition`: None goes by the key. `error` is the
+    reason why the source could not read it: it then goes the way that `errors.tolerance` says, with what there is of it as `value`.
     """
 
     topic: str
@@ -92,6 +93,7 @@ class SourceRecord:
     timestamp: int | None = None
     partition: int | None = None
     headers: Sequence[tuple[str, bytes]] = ()
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

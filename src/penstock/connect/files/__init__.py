@@ -1,0 +1,1 @@
+"""Files that grow, read as they grow."""
