@@ -111,7 +111,10 @@ def test_query_beside_a_writer_reads_and_does_not_write(call: Call, folder: str)
         (["query", "SHOW TOPICS;", "--colour"], 2, "No such option: --colour"),
         (["qery"], 2, "See: penstock --help"),
         (["run", "no-such-file.sql"], 2, "no-such-file.sql"),
-        (["demo", "cactus"], 1, "There is no pipeline 'cactus'. There are: houseplants,"),
+        (["demo", "cactus"], 1, "There is no pipeline 'cactus'. There are: "),
+        (["bot", "cactus", "--terminal"], 1, "There is no pipeline 'cactus'."),
+        (["bot", "no-such-file.py", "--terminal"], 1, "There is no file no-such-file.py."),
+        (["bot", "houseplants", "--token-file", "no-such-file"], 1, "The token's file no-such-file cannot be read"),
         (["demo", "houseplants", "--speed", "0"], 2, "See: penstock demo --help"),
     ],
 )
