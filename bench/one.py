@@ -135,6 +135,7 @@ def run(name: str, events: int) -> dict[str, Any]:
         "duckdb_events_per_s": round(events / duckdb_seconds),
         "ratio": round(duckdb_seconds / seconds, 3),
         "cpu_ratio": round(duckdb_cpu / cpu, 3),
+        "cpu_us_per_event": round(cpu / events * 1e6, 3),
         "peak_mb": round(peak),
         "events_mb": round(before),
         "load_ms": round(loading * 1000),

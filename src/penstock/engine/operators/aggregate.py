@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from penstock import functions
 from penstock.engine.evaluate import one_chunk
@@ -367,15 +368,20 @@ class Aggregate:
 def emitted(cycle: Cycle, step: steps.Aggregate, grouping: Grouping, changes: pa.Table, *, old: bool) -> Stage:
     """The stage of changed groups: columns c, and r (the results before) where `_had`."""
     columns = [f"c{i}" for i in range(len(step.schema.columns))]
-    meta = ["_t", "_p", "_o", "_g", "TRUE AS _present"]
-    if step.window:
-        meta += ["_ws", f"_ws + {step.window.size_ms} AS _we"]
-    if old:
+    if not old:
+        made = {"_present": pa.array(np.ones(changes.num_rows, bool))}
+        if step.window:
+            made |= {"_ws": changes["_ws"], "_we": pc.add(changes["_ws"], step.window.size_ms)}
+        rows = changes.select([*columns, "_t", "_p", "_o", "_g"])
+        sql = cycle.rows(pa.table(dict(zip(rows.column_names, rows.columns, strict=True)) | made))
+    else:
+        meta = ["_t", "_p", "_o", "_g", "TRUE AS _present"]
+        meta += ["_ws", f"_ws + {step.window.size_ms} AS _we"] if step.window else []
         keys, carried = len(grouping.keys), len(grouping.carried)
         fields = [f"c{keys + i} := c{keys + i}" for i in range(carried)]
         fields += [f"c{keys + carried + i} := r{i}" for i in range(len(step.aggregates))]
         meta.append(f"CASE WHEN _had THEN struct_pack({', '.join(fields)}) END AS _old")
-    sql = f"SELECT {', '.join([*columns, *meta])} FROM {cycle.bind(changes)}"
+        sql = f"SELECT {', '.join([*columns, *meta])} FROM {cycle.bind(changes)}"
     return Stage(sql, step.schema, is_table=True, windowed=step.window is not None, old=old, empty=changes.num_rows == 0)
 
 
