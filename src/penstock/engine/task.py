@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from penstock.log.protocol import Log, Snapshot, Transaction
 
 BATCH_RECORDS_FIRST = 50_000
-BATCH_RECORDS_LARGEST = 400_000
+BATCH_RECORDS_LARGEST = 1_000_000
 PROCESSING_LOG_TOPIC = "penstock-processing-log"
 
 
