@@ -210,6 +210,12 @@ def test_a_stream_over_what_a_source_wrote(monkeypatch: pytest.MonkeyPatch) -> N
     with penstock.connect(":memory:") as db:
         db.execute("CREATE SOURCE CONNECTOR world WITH ('connector.class' = 'FarSide', 'key.converter' = 'LongConverter');")
         assert db.connectors.wait_idle(20)
+        db.execute("SET 'value.converter' = 'JsonConverter'; SET 'value.converter.schemas.enable' = 'false'; SET 'num.partitions' = '3';")
+        db.create_connector("again", {"connector.class": "FarSide", "transforms": "r", "transforms.r.type": "RegexRouter",
+                                      "transforms.r.regex": ".*", "transforms.r.replacement": "plain"})  # fmt: skip
+        assert db.connectors.wait_idle(20)
+        plain = [row["value"] for partition in range(3) for row in db.log.read("plain", partition, 0).to_pylist()]
+        assert sorted(plain) == [b'{"id":7,"firstName":"Ana"}', b'{"id":8,"firstName":null}']
         db.execute("CREATE STREAM customers (k BIGINT KEY) WITH (kafka_topic = 'customers', value_format = 'AVRO');")
         assert db.execute("SELECT k, id, firstName FROM customers;")[0].rows == [(7, 7, "Ana"), (8, 8, None)]
         assert "firstName" in (latest.schema.text if (latest := db.schemas.latest("customers-value")) else "")

@@ -21,6 +21,14 @@ def pages() -> Iterator[tuple[str, str]]:
         "folder (see [settings](../settings.md)). They are read when a task starts; what is stored and shown is the reference.",
         "",
         "Every connector takes [transforms](transforms.md) and [converters](converters.md).",
+        "",
+        "`CREATE SOURCE CONNECTOR name WITH (...)` and `CREATE SINK CONNECTOR` make one, `SHOW CONNECTORS` and `DESCRIBE CONNECTOR name` say how it",
+        "is, `PAUSE CONNECTOR` and `RESUME CONNECTOR` halt it and let it go on, `DROP CONNECTOR` forgets it with its place. The same from a JSON",
+        "file, as Kafka Connect takes it: `penstock run pipeline.sql --connector mqtt.json` (or a folder), where what runs already goes on, and what",
+        "is configured anew starts again from where it was. From Python: `db.create_connector(name, config)`.",
+        "",
+        "A source's records and its position become durable in one transaction: what the far side can give again from a position is in its topic",
+        "exactly once. Topics are made at their first record. A failed task starts again by itself, later and later, from where it was.",
     ]
     yield "connectors/README.md", "\n".join(lines)
     yield from transform_pages.pages()

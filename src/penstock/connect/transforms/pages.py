@@ -79,8 +79,9 @@ def _transforms() -> Iterator[str]:
 
 
 def _transform(definition: TransformDefinition) -> Iterator[str]:
-    shown = f"{definition.name}$Key, {definition.name}$Value" if definition.sided else definition.name
-    yield from (f"## {definition.name}", "", definition.summary, "", f"`type`: `{shown}`, in full `{definition.package}...`", "")
+    names = [f"{definition.name}${side}" for side in ("Key", "Value")] if definition.sided else [definition.name]
+    shown = ", ".join(f"`{name}`" for name in (*names, *(definition.package + name for name in names)))
+    yield from (f"## {definition.name}", "", definition.summary, "", f"`type`: {shown}", "")
     if definition.documentation:
         yield from (definition.documentation, "")
     if definition.options:
