@@ -54,6 +54,11 @@ class SinkContext(Protocol):
         """The types of a topic's columns, in the schema's order; None where nothing says them. Transforms may have changed the records."""
         ...
 
+    def incarnation(self) -> str:
+        """Which of all connectors of this name this is: the same after each restart, another once it was dropped and created again. A far side that
+        keeps the place itself keeps it under this."""
+        ...
+
 
 class Sink(Protocol):
     """A sink's code, for one task. It is made when the task starts and closed when it stops; every call comes from the task's own thread."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from penstock.connect import positions
 from penstock.connect.contract import GatheringSink, RefusedError, Sink, SinkDefinition
 from penstock.connect.converters import Converter, sink_converters
 from penstock.connect.dead_letters import Letter, Stage, letter_of_sink
@@ -19,6 +20,7 @@ from penstock.connect.tolerance import Tolerance
 from penstock.connect.transforms.chain import Chain, chain
 from penstock.connect.transforms.message import of_sink, to_sink
 from penstock.errors import DataError, Error
+from penstock.log.protocol import Log
 from penstock.sql.types import SqlType
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class TopicContext:
     connector: str
     reader: RecordReader
     changed: bool
+    log: Log
 
     @property
     def columns(self) -> frozenset[str] | None:
@@ -49,6 +52,10 @@ class TopicContext:
     def types(self, topic: str) -> Mapping[str, SqlType] | None:
         """The types of a topic's columns."""
         return None if self.changed else self.reader.types(topic)
+
+    def incarnation(self) -> str:
+        """Which connector of this name this is."""
+        return positions.incarnation(self.log, self.connector)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,7 @@ def deliver(life: Life, setup: TaskSetup, definition: SinkDefinition, options: M
     """Deliver until interrupted."""
     reader = setup.worker.open_reader(options["topics"])
     preparation = prepare(setup, options, secrets)
-    sink = definition.open(options, secrets, TopicContext(setup.connector, reader, bool(preparation.change)))
+    sink = definition.open(options, secrets, TopicContext(setup.connector, reader, bool(preparation.change), setup.worker.log))
     try:
         _Delivery(life, setup, definition, options, secrets, sink, preparation).run(reader)
     finally:

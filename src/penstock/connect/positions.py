@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Mapping
 
 from penstock.connect.records import Position
 from penstock.log.protocol import Log, Transaction
 
+_INCARNATION = b"incarnation"
 _KEY_BYTES_MAX = 400  # of the 500 that a state store takes
 
 
@@ -22,6 +24,17 @@ def store(transaction: Transaction, connector: str, positions: Mapping[str, Posi
     """Put positions in place of the earlier ones of the same parts."""
     items = sorted((_key(part), json.dumps([part, position], ensure_ascii=False).encode()) for part, position in positions.items())
     transaction.state(_store(connector)).put_many(items)
+
+
+def incarnation(log: Log, connector: str) -> str:
+    """A name that the connector keeps until its positions are forgotten; drawn at the first call."""
+    with log.begin() as transaction:
+        state = transaction.state(_store(connector))
+        (known,) = state.get_many([_INCARNATION])
+        if known is None:
+            known = json.dumps([_INCARNATION.decode(), {"id": secrets.token_hex(8)}]).encode()
+            state.put_many([(_INCARNATION, known)])
+    return str(json.loads(known)[1]["id"])
 
 
 def forget(log: Log, connector: str) -> None:

@@ -85,7 +85,7 @@ class ConnectRuntime:
         if isinstance(definition, SinkDefinition):
             preparation = prepare(setup, options, secrets)
             reader = self._worker.open_reader(options["topics"])
-            definition.open(options, secrets, TopicContext(name, reader, bool(preparation.change))).close()
+            definition.open(options, secrets, TopicContext(name, reader, bool(preparation.change), self._worker.log)).close()
         else:
             life = Life(name, 0, paused=True, restart_ms=0, restart_ms_max=0)
             Writing(life, setup, options, secrets)
