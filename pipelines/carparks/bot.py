@@ -1,4 +1,4 @@
-"""The bot: what it can be asked, whatever the door."""
+"""The bot: what it can be asked, whatever the door. `penstock bot carparks` runs it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from penstock.bots import Action, Alert, Argument, Bot, Lines, Lookup, Picture, Turn
+from penstock.errors import ConfigError
+
+from .config import Config, load
+from .setup import connect_analytics, set_up
 
 if TYPE_CHECKING:
     from penstock import Database
@@ -21,6 +25,19 @@ OVER_TIME = """
 SELECT ts, empty_places, capacity FROM carpark_events
 WHERE name = :name AND ts > (SELECT max(ts) FROM carpark_events) - 24 * 60 * 60 * 1000 ORDER BY ts;
 """
+
+
+def open_bot(db: Database, config: Config | None = None) -> Bot:
+    """The bot on a database: with real councils one that is set up where it is new, with simulated ones one that the demo has made. Raises
+    ConfigError where there is none."""
+    config = config or load()
+    if config.driver == "live":
+        set_up(db, config, config.addresses, config.interval_s * 1000)
+        connect_analytics(db, config)
+    elif db.catalog.source("CARPARK_WATCHED") is None:
+        what = f"There are no car parks in {db.path}, and the councils of config.toml are simulated."
+        raise ConfigError(what, mend="Run `penstock demo carparks --data FOLDER` first, or write driver = \"live\" and your councils' addresses.")
+    return carparks_bot(db)
 
 
 def carparks_bot(db: Database) -> Bot:

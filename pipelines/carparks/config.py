@@ -32,12 +32,16 @@ class Config:
     historic: str
     leeds: str
     interval_s: int
-    door: str
     spaces: int
     archive: bool
     every_s: int
     history_s: int
     parks: tuple[Park, ...]
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where the real councils are asked, by what they are asked for."""
+        return {"current": self.current, "historic": self.historic, "leeds": self.leeds}
 
 
 def load(path: Path = FOLDER / "config.toml") -> Config:
@@ -48,8 +52,8 @@ def load(path: Path = FOLDER / "config.toml") -> Config:
         councils, simulator = text["councils"], text["simulator"]
         parks = (Park(p["name"], p["council"], p["capacity"], p["place"][0], p["place"][1], p["busy"]) for p in simulator["parks"])
         config = Config(
-            councils["driver"], councils["current"], councils["historic"], councils["leeds"], councils["interval_s"], text["bot"]["door"],
-            text["bot"]["spaces"], text["analytics"]["archive"], simulator["every_s"], simulator["history_s"], tuple(parks),
+            councils["driver"], councils["current"], councils["historic"], councils["leeds"], councils["interval_s"], text["bot"]["spaces"],
+            text["analytics"]["archive"], simulator["every_s"], simulator["history_s"], tuple(parks),
         )  # fmt: skip
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
@@ -57,8 +61,6 @@ def load(path: Path = FOLDER / "config.toml") -> Config:
         raise ConfigError(f"{path}: {type(error).__name__} {error}.", mend="Compare it with the one that comes with Penstock.") from error
     if config.driver not in ("simulator", "live"):
         raise ConfigError(f"{path}: driver is 'simulator' or 'live', not '{config.driver}'.")
-    if config.door not in ("auto", "terminal"):
-        raise ConfigError(f"{path}: the bot's door is 'auto' or 'terminal', not '{config.door}'.")
     if config.interval_s < 1 or config.every_s < 60 or config.every_s % 60:
         raise ConfigError(f"{path}: interval_s is at least 1, and every_s whole minutes.")
     return config

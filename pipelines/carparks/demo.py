@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from penstock.bots import Bot, Location, MemoryDoor, Message, TelegramDoor, TerminalDoor
+from penstock.bots import Bot, Location, MemoryDoor, Message, TelegramDoor
 from penstock.simulation import Background, Clock
 
 from .bot import carparks_bot
@@ -24,7 +24,7 @@ SPEED = 1800
 """Half an hour a second: a count of the councils every sixth of a second."""
 POLL_MS = 100
 """How often the simulated councils are asked."""
-TOKEN = "CARPARKS_TELEGRAM_TOKEN"  # noqa: S105 - the variable's name
+TOKEN = "TELEGRAM_TOKEN"  # noqa: S105 - the variable's name
 EVENTS = "SELECT ts, name, capacity, empty_places, pct_full, source FROM carpark_events EMIT CHANGES;"
 CHAT = 1
 QUESTIONS_EVERY_S = 6.0
@@ -49,7 +49,7 @@ def run(
         councils = Councils(config.parks, seed=seed, now_ms=clock.now_ms, every_s=config.every_s, history_s=config.history_s)
         addresses = {name: f"{councils.url}/{path}" for name, path in PATHS.items()}
     else:
-        addresses = {"current": config.current, "historic": config.historic, "leeds": config.leeds}
+        addresses = config.addresses
     try:
         set_up(db, config, addresses, POLL_MS if councils else config.interval_s * 1000)
         print(f"{len(config.parks) if councils else 'The'} car parks of two councils; events go to {connect_analytics(db, config)}.", flush=True)
@@ -68,9 +68,6 @@ def serve(db: Database, config: Config, view: CarparksView, stop: threading.Even
     """The bot and the view, until `stop` or `enough`."""
     bot = carparks_bot(db)
     background = Background(stop)
-    if config.door == "terminal":
-        bot.run(TerminalDoor(), stop)
-        return
     db.execute("SET 'auto.offset.reset' = 'latest';")  # what was there before this start is not news
     events = db.query(EVENTS)
     db.execute("UNSET 'auto.offset.reset';")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from pipelines.carparks import demo
-from pipelines.carparks.bot import carparks_bot
+from pipelines.carparks.bot import carparks_bot, open_bot
 from pipelines.carparks.carparks_view import CarparksView
 from pipelines.carparks.config import load
 from pipelines.carparks.council import Councils, empty_places
@@ -24,6 +24,7 @@ from tests.pipelines.carparks.oracle import Event, crossings, events, nearest, s
 
 import penstock
 from penstock.bots import Location, MemoryDoor, Message, Reply
+from penstock.errors import ConfigError
 
 CONFIG = load()
 START_MS = 1_602_633_600_000  # 2020-10-14, the day of the talk
@@ -194,6 +195,7 @@ def test_a_killed_demo_goes_on_with_nothing_lost_and_nothing_twice(tmp_path: Pat
         assert db.wait_idle(60)
         rows = db.query("SELECT source, ts, name, empty_places FROM carpark_events;").fetchall()
         averages: dict[str, float] = dict(db.query("SELECT name, avg_empty_places FROM carpark;").fetchall())
+        assert open_bot(db).answer(Message(1, "/spaces Westgate"))[0].text.startswith("Westgate: "), "`penstock bot` serves what a demo left"
     assert max(Counter(tuple(row)[:3] for row in rows).values()) == 1, "an event came twice"
     parks = {park.name: park for park in CONFIG.parks}
     assert all(free == empty_places(parks[name], ts, 3) for _, ts, name, free in rows)
@@ -205,6 +207,12 @@ def test_a_killed_demo_goes_on_with_nothing_lost_and_nothing_twice(tmp_path: Pat
     for name, average in averages.items():
         free = [row[3] for row in rows if row[2] == name]
         assert average == pytest.approx(sum(free) / len(free))
+
+
+def test_a_bot_without_car_parks_says_how_to_get_some() -> None:
+    with penstock.connect(":memory:") as db, pytest.raises(ConfigError, match="no car parks") as error:
+        open_bot(db)
+    assert "penstock demo carparks" in error.value.mend
 
 
 def test_the_table_of_car_parks() -> None:
