@@ -66,12 +66,13 @@ def arrivals(db: penstock.Database) -> list[tuple[str, str | None, dict[str, Any
 
 
 @pytest.mark.parametrize("kind", ["postgres", "mysql", "sqlite"])
-def test_killed_and_started_again_it_says_what_the_oracle_says(kind: str, home: Path, web: WebServer) -> None:
+def test_killed_and_started_again_it_says_what_the_oracle_says(kind: str, home: Path, web: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo with its own database is killed twice, the second time without a word to that database either, and started again."""
     if kind in NEEDED:
         require(program(NEEDED[kind]), kind, "As root on Debian `make test` installs it; tests/debian-packages.txt names its package.")
+    monkeypatch.setenv("RATINGS_WEBHOOK", web.url)
     seeded, folder = random.Random(kind), home / "db"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "RATINGS_WEBHOOK": web.url}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tests.pipelines.ratings.run_demo", str(folder), kind]
     try:
         for _ in range(2):
@@ -90,7 +91,6 @@ def test_killed_and_started_again_it_says_what_the_oracle_says(kind: str, home: 
 
 def check(kind: str, folder: Path, web: WebServer) -> None:
     """Compare what lies in the folder with the oracle, and with the customers' database."""
-    os.environ["RATINGS_WEBHOOK"] = web.url
     with running(dataclasses.replace(load(), kind=kind), folder / "customers") as address, penstock.connect(folder) as db:
         table = CustomersTable(address)
         truth = table.rows()
@@ -181,7 +181,9 @@ def test_a_customer_that_is_deleted_is_gone(home: Path) -> None:
         db.connectors.stop("CUSTOMERS_SOURCE")
 
 
-def test_a_terminal_that_is_none_gets_plain_lines(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_terminal_that_is_none_gets_plain_lines(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("RATINGS_WEBHOOK", "TELEGRAM_TOKEN"):
+        monkeypatch.delenv(variable, raising=False)
     config = dataclasses.replace(load(), kind="sqlite", per_second=100, change_every_s=0.2)
     with penstock.connect(home / "db") as db:
         demo.run(db, speed=1, seed=1, stop=threading.Event(), alerts_max=3, config=config)
