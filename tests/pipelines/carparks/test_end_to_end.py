@@ -58,6 +58,14 @@ class Town:
         return {name: f"{self.server.url}/{path}" for name, path in demo.PATHS.items()}
 
 
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables that the setup writes go away with the test: a later one's processes must not inherit addresses that are gone."""
+    for name in ("CURRENT_URL", "HISTORIC_URL", "LEEDS_URL", "INTERVAL_MS", "ELASTICSEARCH"):
+        monkeypatch.setenv(f"CARPARKS_{name}", "")
+        monkeypatch.delenv(f"CARPARKS_{name}")
+
+
 def wait_for(db: penstock.Database, count: int) -> None:
     """Until carpark_events holds `count` rows and all that follows from them is done."""
     deadline = time.monotonic() + 60
@@ -73,9 +81,8 @@ def found_states(db: penstock.Database) -> dict[str, tuple[str, int, float, floa
     return {row[0]: tuple(row)[1:] for row in db.query(sql)}
 
 
-def test_answers_alerts_and_files_are_the_oracles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_alerts_and_files_are_the_oracles(tmp_path: Path) -> None:
     """A day of counts of two councils after two days of history; the database is closed in the middle and opened again, at other addresses."""
-    monkeypatch.delenv("CARPARKS_ELASTICSEARCH", raising=False)
     folder = tmp_path / "parks"
     all_events: list[Event] = []
     alerts: list[tuple[str, float]] = []
