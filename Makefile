@@ -31,7 +31,7 @@ docs: environment  ## write the generated part of docs/ anew
 bench: environment  ## the figures of the README, measured here beside DuckDB
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
-soak: environment  ## the long tests: kill and restart, for as long as SOAK_MINUTES says
+soak: environment  ## the long tests: kill and restart for as long as SOAK_MINUTES says, a hundred thousand random statements
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
 
 lock: environment  ## renew requirements.lock from pyproject.toml

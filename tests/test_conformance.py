@@ -77,5 +77,7 @@ def test_what_passes_is_struck_off_with_the_reason_that_it_leaves_alone(tmp_path
     new, gone = conformance.difference("record", results)
     assert (new, gone) == (["d: 1 -- x"], ["a: 1", "b: 1"])
     assert conformance.struck((tmp_path / "record").read_text(), gone) == "# one reason\na: 2\n\n# a third\nc: 1\n"
-    assert conformance.count_line("record", results) == "| record | 2 | 3 | 5 |"
+    assert conformance.count_line("record", results) == "| record | 2 of 5 (40.0 %) | 2 of 5 (40.0 %) | 0 of 0 (0.0 %) |"
+    results |= {"c: 1": Result(False, "x", spelled=True), "e: 1": Result(True, "", negative=True)}
+    assert conformance.count_line("record", results) == "| record | 2 of 5 (40.0 %) | 2 of 4 (50.0 %) | 1 of 1 (100.0 %) |"
     assert conformance.reasons("record") == {"one reason": 2, "another": 1, "a third": 1}

@@ -173,6 +173,7 @@ def test_a_bad_key_costs_its_record_alone(batching: bool) -> None:
         ("CASE WHEN CAST('k1' AS INTEGER) < 0 THEN 1 ELSE 2 END", 2, "k1 is no INTEGER"),
         ("CAST(UUID() AS TIMESTAMP)", None, "is no timestamp"),
         ("CAST('a' + CAST(RANDOM() AS STRING) AS INT) + N", None, "is no INTEGER"),
+        ("CAST('a' + UUID() + CASE WHEN N > 1 THEN V END AS INT)", None, "is no INTEGER"),
         ("MAP(SUBSTRING(TO_BYTES(V, 'utf8'), N, CAST(NULL AS INT)) := 1)[TO_BYTES(V, 'utf8')]", None, "a MAP's key is NULL"),
         ("AS_MAP(ARRAY[V, CAST(NULL AS STRING)], ARRAY[1, 2])", None, "a MAP's key is NULL"),
         ("DATEADD(DAYS, 2147483647, PARSE_DATE('2024', 'yyyy'))", None, "no date that there is"),

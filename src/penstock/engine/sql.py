@@ -120,9 +120,10 @@ class Compiler:
         return self._whole(expr, self._condition)
 
     def _whole(self, expr: ex.Expr, compile_: Callable[[ex.Expr], str]) -> str:
-        self._volatile = False
+        around, self._volatile = self._volatile, False  # a CASE has conditions within an expression
         sql = compile_(expr)
         self.compiled[sql] = Compiled(expr, self.columns, compile_ == self._condition, self._volatile)
+        self._volatile |= around
         return sql
 
     def _condition(self, expr: ex.Expr) -> str:
