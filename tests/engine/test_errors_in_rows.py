@@ -182,6 +182,7 @@ def test_a_bad_key_costs_its_record_alone(batching: bool) -> None:
         ("ROUND(1.7E308, 65536)", 1.7e308, None),
         ("ROUND(1.7E308, -65536)", 0.0, None),
         ("CONCAT_WS('-')", "", None),
+        ("CAST(N AS DECIMAL(4, 2)) / CAST(0 AS DECIMAL(4, 2))", None, "division by zero"),
     ],
 )
 @MODES
