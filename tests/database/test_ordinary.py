@@ -111,6 +111,7 @@ def test_a_star_is_what_the_source_has(db: penstock.Database) -> None:
         ("SELECT name FROM parks ORDER BY GEO_DISTANCE(name);", "GEO_DISTANCE"),
         ("SELECT name FROM nowhere ORDER BY name;", "There is no stream or table nowhere"),
         ("SELECT nope FROM parks ORDER BY name;", "nope"),
+        ("SELECT RPAD(name, 2147483647, '-') FROM parks ORDER BY name;", "characters to fill in"),
         ("SELECT park, free FROM readings GROUP BY park;", "GROUP BY"),
         ("SELECT a.name FROM parks a JOIN latest b ON a.name = b.nope;", "NOPE"),
         ("SELECT * FROM read_csv('/etc/passwd') ORDER BY 1;", ""),

@@ -27,6 +27,8 @@ STANDS_FOR = (BOOLEAN, INTEGER, BIGINT, DOUBLE, STRING, DATE, TIME, TIMESTAMP)
 """What a type variable of a signature may be: DuckDB's macros have none."""
 LITERAL_ARRAYS = (Array(STRING), Array(INTEGER))
 """ARRAYs that a query itself may make."""
+BOUNDED = {"LPAD", "RPAD"}
+"""Functions that DuckDB has too, but without a bound on the length of what they fill in."""
 VARIABLES_MAX = 2
 ARGUMENTS_MAX = 8
 """How many arguments a variadic function takes here."""
@@ -44,7 +46,7 @@ def known_to_duckdb() -> frozenset[str]:
 def called(tokens: Sequence[Token]) -> list[str]:
     """The functions that a query calls and DuckDB lacks, by name."""
     names = {a.word for a, b in pairwise(tokens) if b.text == "(" and a.text.isidentifier()}
-    return sorted(n for n in names if functions.kind_of(n) == "SCALAR" and n not in known_to_duckdb())
+    return sorted(n for n in names if functions.kind_of(n) == "SCALAR" and (n in BOUNDED or n not in known_to_duckdb()))
 
 
 def define(connection: duckdb.DuckDBPyConnection, name: str, present: Set[SqlType]) -> None:
