@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from penstock.engine import memory
 from penstock.engine.build import Built
 from penstock.engine.evaluate import EvaluationError, Evaluator
 from penstock.engine.intake import BATCH_RECORDS_MAX, Intake
@@ -74,6 +75,7 @@ class Task:
         with self.log.snapshot() as snapshot:
             taken = self.intake.take(snapshot, min(self.limit, self.batch_records))
         if taken is None:
+            memory.give_back(self.query)
             return False
         origin, positions = taken
         try:
@@ -126,6 +128,7 @@ class Task:
         """Take larger batches after a full one, and the largest where it touched a key's state for every other record: each key is then read and
         written less often, and the pages of the store that hold them are."""
         if records * 10 >= self.batch_records * 9:
+            memory.keep(self.query)
             many_keys = cycle.keys_touched * 2 > records
             self.batch_records = max(self.options.batch_records, BATCH_RECORDS_LARGEST if many_keys else self.batch_records)
 
@@ -140,6 +143,7 @@ class Task:
 
     def close(self) -> None:
         """Give back the connection, and the log of a push query's state."""
+        memory.give_back(self.query)
         self.evaluator.close()
         if self.careful is not None:
             self.careful.close()
