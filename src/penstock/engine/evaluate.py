@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from penstock.errors import DataError, Position
 from penstock.functions.definition import PythonFunction
-from penstock.functions.duckdb import register
+from penstock.functions.duckdb import UsersOwnError, register
 from penstock.functions.duckdb_names import distinct
 
 REASONS_MAX = 20
@@ -33,6 +33,9 @@ BOUND = re.compile(r"\bbatch\d+\b")
 
 FUNCTION = re.compile(r"\bpenstock_(\w+)_[0-9a-f]{10}\b")
 """The name of a Python function inside DuckDB."""
+FAILED = re.compile(rf"\b{UsersOwnError.__name__}: (.*)")
+"""What a user's own function raised, in DuckDB's words around it."""
+
 WORDINGS = (
     (re.compile(r"Overflow in \w+ of INT(?:8|16|32|64|128) \((.*)\)!?"), r"\1 is beyond its type"),
     (re.compile(r"Overflow in \w+ of numeric value!?"), "the result is beyond its type"),
@@ -52,6 +55,10 @@ WORDINGS = (
 
 class EvaluationError(Exception):
     """Some row of a batch cannot be evaluated: take the careful pass."""
+
+
+class FunctionError(EvaluationError):
+    """A user's own function raised on some row of a batch."""
 
 
 @dataclass
@@ -140,7 +147,8 @@ class Evaluator:
         try:
             return self.connection.sql(sql).to_arrow_table()
         except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
-            raise EvaluationError(reason_of(error)) from error
+            kind = FunctionError if FAILED.search(str(error)) else EvaluationError
+            raise kind(reason_of(error)) from error
 
     def once(self, sql: str, position: Position | None = None) -> pa.Table:
         """Run a query over constants alone; a value that cannot be computed is the user's error."""
@@ -170,6 +178,8 @@ class Evaluator:
 def reason_of(error: duckdb.Error) -> str:
     """DuckDB's message without its own framing."""
     message = str(error).split("\n")[0]
+    if failed := FAILED.search(message):
+        return failed[1]
     for marker in ("Python exception occurred while executing the UDF: ", "Error: "):
         if marker in message:
             message = message.split(marker, 1)[1]

@@ -168,7 +168,7 @@ class Pull:
         names = [f"c{i}" for i in range(width)] + [f"m{i}" for i in range(len(grouping.state))] + ["_t", "_p"]
         table = pa.table(dict(zip(names, columns, strict=True)))
         cycle.need(grouping.needs)
-        results = [f"{sql} AS c{width + i}" for i, sql in enumerate(grouping.results("m"))]
+        results = [f"{sql} AS c{width + i}" for i, sql in enumerate(grouping.results("m", careful=cycle.careful))]
         meta = ["_t", "_p", "row_number() OVER () AS _o", "CAST(NULL AS BIGINT) AS _g", "TRUE AS _present"]
         window = found.aggregate.window
         if window:

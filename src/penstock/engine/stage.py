@@ -192,6 +192,15 @@ class Cycle:
                     self.fault("EVALUATION", f"{what[i]}: {reason}", origins[row].as_py())
         return replace(stage, sql=f"SELECT * FROM {self.bind(rows)}"), values
 
+    def report(self, table: pa.Table, sql: str) -> None:
+        """Report the rows of a table, with their places in `_g`, on which an expression fails."""
+        numbered = self.bind(table.append_column("_row", pa.array(np.arange(table.num_rows))))
+        tried = self.table(f"SELECT TRY(struct_pack(v := {sql})) AS e, _row FROM {numbered}")
+        failed = one_chunk(tried["_row"]).filter(one_chunk(tried["e"]).is_null()).to_pylist()
+        places = one_chunk(table["_g"])
+        for row, reason in zip(failed, self._evaluator.row_errors(numbered, failed, sql), strict=True):
+            self.fault("EVALUATION", reason, places[row].as_py())
+
     def arrays(self, table: pa.Table, names: Iterable[str], types: Iterable[SqlType]) -> list[pa.Array]:
         """Columns of a table as plain arrays of the types' one physical form."""
         columns = (one_chunk(table[name]) for name in names)

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from penstock.engine import memory
 from penstock.engine.build import Built
-from penstock.engine.evaluate import EvaluationError, Evaluator
+from penstock.engine.evaluate import EvaluationError, Evaluator, FunctionError
 from penstock.engine.intake import BATCH_RECORDS_MAX, Intake
 from penstock.engine.operators.sink import RECORD_HEADERS
 from penstock.engine.stage import Cycle, Fault, Origin, Stage
@@ -81,11 +81,12 @@ class Task:
         try:
             self.process(origin, positions)
         except (EvaluationError, RecordError) as error:
-            # no expression is to blame: a sum leaves its type, a result is too large for its topic. The record is found by halving the batch
+            # no expression is to blame: a sum leaves its type, a user's aggregate raises, a result is too large for its topic. The record is found
+            # by halving the batch
             if origin.count > 1 and self.limit > 1:
                 self.limit = max(min(origin.count, self.limit) // 2, 1)
                 return True
-            if isinstance(error, EvaluationError):
+            if isinstance(error, EvaluationError) and not isinstance(error, FunctionError):
                 topic, partition, offset = origin.of(0)
                 raise DataError(
                     f"The query {self.query} cannot go on: {error} (topic {topic}, partition {partition}, offset {offset})."
@@ -116,12 +117,14 @@ class Task:
                 if careful:
                     raise
 
-    def skip(self, origin: Origin, positions: dict[tuple[str, int], int], error: RecordError) -> None:
-        """Pass over the one record of a batch, since its topic does not take what it leads to, and report it."""
+    def skip(self, origin: Origin, positions: dict[tuple[str, int], int], error: RecordError | FunctionError) -> None:
+        """Pass over the one record of a batch, since its topic does not take what it leads to or a user's aggregate does not take it, and report it:
+        no part of it is applied."""
         if self.deliver is not None:
             return
+        kind = "EVALUATION" if isinstance(error, FunctionError) else "SERIALIZATION"
         with self.log.begin() as transaction:
-            transaction.append(processing_log(self.query, [Fault("SERIALIZATION", str(error), *origin.of(0))]))
+            transaction.append(processing_log(self.query, [Fault(kind, str(error), *origin.of(0))]))
             transaction.commit_offsets(self.query, positions)
 
     def _adapt(self, cycle: Cycle, records: int) -> None:

@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 from typing import Literal as OneOf
 
 from penstock.functions import signature
-from penstock.functions.definition import AnyDecimal, PythonFunction, Resolved, ResolvedAggregate
+from penstock.functions.definition import AnyDecimal, PythonFunction, Resolved, ResolvedAggregate, UsersOwn
 from penstock.functions.signature import Signature
 from penstock.sql.types import BIGINT, DOUBLE, INTEGER, SqlType
 
@@ -210,11 +210,13 @@ def aggregate(
     return decorate
 
 
-def python_function(name: str, types: tuple[SqlType, ...], returns: SqlType, call: Callable[..., Any], *, nulls: bool = False) -> PythonFunction:
+def python_function(
+    name: str, types: tuple[SqlType, ...], returns: SqlType, call: Callable[..., Any], *, nulls: bool = False, own: UsersOwn | None = None
+) -> PythonFunction:
     """A Python function for DuckDB under a name that is its own for these types."""
     described = f"{', '.join(map(str, types))} -> {returns}"
     digest = hashlib.sha256(described.encode()).hexdigest()[:10]
-    return PythonFunction(f"penstock_{name.lower()}_{digest}", types, returns, call, nulls)
+    return PythonFunction(f"penstock_{name.lower()}_{digest}", types, returns, call, nulls, own)
 
 
 def call_sql(python: PythonFunction) -> Callable[[Sequence[str]], str]:

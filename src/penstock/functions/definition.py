@@ -79,11 +79,20 @@ Argument = SqlType | LiteralArgument | LambdaArgument
 
 
 @dataclass(frozen=True, slots=True)
+class UsersOwn:
+    """What the reports of a user's own function tell of it: its name in SQL, and the file that it stands in."""
+
+    name: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
 class PythonFunction:
     """A Python function to be registered in DuckDB under `name` (unique for its types).
 
     `call` takes and returns one value of each row in the natural Python types (int, float, Decimal, str, bytes, date, time, datetime, list,
     dict for MAP and STRUCT); with `nulls` it is called even where an argument is NULL, else the result is NULL there.
+    Of a user's own function, `own` says which it is.
     """
 
     name: str
@@ -91,6 +100,7 @@ class PythonFunction:
     returns: SqlType
     call: Callable[..., Any]
     nulls: bool = False
+    own: UsersOwn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +139,8 @@ class ResolvedAggregate:
     needs: tuple[PythonFunction, ...] = ()
     combine: Callable[[Sequence[str], Sequence[str]], Sequence[str]] | None = None
     """Joins two stored states, where session windows grow together; None where `merge` does that too."""
+
+    @property
+    def is_users_own(self) -> bool:
+        """Whether it is of a user's Python, so that any part of it may raise."""
+        return any(need.own for need in self.needs)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from penstock.functions.definition import IntervalUnitType, PythonFunction
+from penstock.functions.definition import IntervalUnitType, PythonFunction, UsersOwn
 from penstock.functions.duckdb_names import distinct_names, distinct_type, relabelled
 from penstock.sql.types import Array, Decimal, Map, Primitive, SqlType, Struct, arrow_type
 
@@ -64,6 +64,10 @@ def text(value: str) -> str:
 _BODIES: dict[str, Callable[..., Any]] = {}
 
 
+class UsersOwnError(Exception):
+    """A user's own function raised: its message says which, what and where. DuckDB passes on no more of it than its name and that."""
+
+
 def register(connection: duckdb.DuckDBPyConnection, function: PythonFunction) -> None:
     """Make a Python function known to a connection under its name. Doing it again for the same connection changes nothing."""
     import duckdb
@@ -91,7 +95,7 @@ def _over_columns(function: PythonFunction) -> Callable[..., Any]:
     writer, result_type, call = _writer(function.returns), arrow_type(function.returns), function.call
     inside = distinct_type(result_type)
 
-    def over_columns(*columns: Any) -> pa.Array:
+    def answered(*columns: Any) -> pa.Array:
         if any(renamed):
             columns = tuple(relabelled(c, t) if r else c for c, t, r in zip(columns, types, renamed, strict=True))
         rows = [_natural(column.to_pylist(), reader) for column, reader in zip(columns, readers, strict=True)]
@@ -103,10 +107,32 @@ def _over_columns(function: PythonFunction) -> Callable[..., Any]:
             results = [None if None in row else call(*row) for row in _tuples(rows)]
         return relabelled(pa.array(_natural(results, writer), result_type), inside)
 
+    def over_columns(*columns: Any) -> pa.Array:
+        try:
+            return answered(*columns)
+        except (Exception, SystemExit) as error:
+            if function.own is None:
+                raise
+            raise UsersOwnError(_told(function.own, function.returns, error)) from error
+
     # DuckDB counts a function's parameters and evaluates its annotations.
     plain = [inspect.Parameter(f"column{i}", inspect.Parameter.POSITIONAL_ONLY) for i in range(len(readers))]
     over_columns.__signature__ = inspect.Signature(plain)  # type: ignore[attr-defined]
     return over_columns
+
+
+def _told(own: UsersOwn, returns: SqlType, error: BaseException) -> str:
+    """A user's function, what it raised, and where: the innermost line of the user's own file."""
+    import traceback
+
+    import pyarrow as pa
+
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == own.file]
+    where = f" ({own.file}, line {lines[-1]})" if lines else ""
+    said = " ".join(str(error).split())  # a report is one line
+    if not lines and isinstance(error, pa.ArrowException | OverflowError):
+        return f"{own.name}: the result does not fit its type {returns}: {said}"
+    return f"{own.name}: {type(error).__name__}{': ' if said else ''}{said}{where}"
 
 
 def _tuples(rows: list[list[Any]]) -> Any:

@@ -6,8 +6,8 @@
         return (fahrenheit - 32) / 1.8
 
 Annotations become SQL types as `annotations.sql_type` says. Unless a parameter allows None, the function is not called where an argument is NULL: the
-result is NULL then. An exception is an error of its row: the result is NULL there, and the processing log says why. A later definition of the same
-name replaces an earlier one.
+result is NULL then. An exception is an error of its row: the result is NULL there, and the processing log says why, with the file and line; a record
+that an aggregate's `add`, `undo` or `merge` refuses is passed over whole. A later definition of the same name replaces an earlier one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, TypeVar, get_type_hints, overload
 from penstock.errors import SqlError
 from penstock.functions.annotations import Converter, from_sql, is_optional, sql_type, to_sql
 from penstock.functions.define import Function, Kind, Overload, Settled, call_sql, python_function, read_documentation, register
-from penstock.functions.definition import Resolved, ResolvedAggregate
+from penstock.functions.definition import PythonFunction, Resolved, ResolvedAggregate, UsersOwn
 from penstock.functions.duckdb import duckdb_type, field_names, quoted
 from penstock.functions.resolution import load
 from penstock.functions.signature import Parameter, Signature
@@ -131,10 +131,10 @@ def _scalar(kind: Kind, name: str, body: Callable[..., Any]) -> None:
     typed = _typed(body)
     if kind == "TABLE" and not isinstance(typed.returns, Array):
         raise SqlError(f"The table function {called} must return a list, but returns {typed.returns}.", mend="Annotate it -> list[...].")
-    call = _calling(body, typed)
+    call, own = _calling(body, typed), UsersOwn(called, _file_of(body))
 
     def build(settled: Settled) -> Resolved:
-        python = python_function(f"{called}_{id(body):x}", settled.types, typed.returns, call, nulls=typed.nulls)
+        python = python_function(f"{called}_{id(body):x}", settled.types, typed.returns, call, nulls=typed.nulls, own=own)
         return Resolved(called, settled.types, settled.returns, call_sql(python), needs=(python,))
 
     returns = typed.returns.item if kind == "TABLE" and isinstance(typed.returns, Array) else typed.returns
@@ -162,28 +162,28 @@ def _aggregate(name: str, body: type) -> None:
     def writing(value: Any) -> Any:
         return write(value) if write and value is not None else value
 
-    def stepping(step: Callable[..., Any]) -> Callable[..., Any]:
-        def over_rows(stored: Any, rows: list[dict[str, Any]] | None) -> Any:
-            current = reading(stored)
-            for row in rows or []:
-                values = [v if r is None or v is None else r(v) for v, r in zip(row.values(), adding.readers, strict=True)]
-                if adding.nulls or None not in values:
-                    current = step(current, *values)
-            return writing(current)
-
-        return over_rows
+    def over_rows(step: Callable[..., Any], stored: Any, rows: list[dict[str, Any]] | None) -> Any:
+        current = reading(stored)
+        for row in rows or []:
+            values = [v if r is None or v is None else r(v) for v, r in zip(row.values(), adding.readers, strict=True)]
+            if adding.nulls or None not in values:
+                current = step(current, *values)
+        return writing(current)
 
     def build(settled: Settled) -> ResolvedAggregate:
         row = Struct(tuple(Field(p.name, t) for p, t in zip(adding.parameters, settled.types, strict=True)))
-        base = f"{called}_{id(body):x}"
-        merge = python_function(f"{base}_add", (state, Array(row)), state, stepping(made.add), nulls=True)
-        undo = python_function(f"{base}_undo", (state, Array(row)), state, stepping(made.undo), nulls=True) if hasattr(made, "undo") else None
-        show = python_function(f"{base}_result", (state,), returns, lambda s: shown(made.result(reading(s)))) if shows is not None else None
-        joined = (
-            python_function(f"{base}_merge", (state, state), state, lambda a, b: writing(made.merge(reading(a), reading(b))), nulls=True)
-            if hasattr(made, "merge")
-            else None
-        )
+
+        def part(of: str, types: tuple[SqlType, ...], returns: SqlType, call: Callable[..., Any], *, nulls: bool = True) -> PythonFunction | None:
+            if not hasattr(made, of):
+                return None
+            own = UsersOwn(f"{called}.{of}", _file_of(getattr(body, of)))
+            return python_function(f"{called}_{id(body):x}_{of}", types, returns, call, nulls=nulls, own=own)
+
+        merge = part("add", (state, Array(row)), state, lambda s, rows: over_rows(made.add, s, rows))
+        undo = part("undo", (state, Array(row)), state, lambda s, rows: over_rows(made.undo, s, rows))
+        show = part("result", (state,), returns, lambda s: shown(made.result(reading(s))), nulls=False) if shows is not None else None
+        joined = part("merge", (state, state), state, lambda a, b: writing(made.merge(reading(a), reading(b))))
+        assert merge is not None
 
         def refuse(*_: object) -> list[str]:
             raise SqlError(f"{called} cannot run in session windows: it has no method merge.", mend="Write one: merge(self, earlier, later).")
@@ -213,6 +213,12 @@ def _aggregate(name: str, body: type) -> None:
         return to_result(value) if to_result and value is not None else value
 
     _register(called, "AGGREGATE", body, [Overload(Signature(called, adding.parameters, returns), build)])
+
+
+def _file_of(body: Callable[..., Any]) -> str:
+    """The file of a function's own lines, whatever wraps it."""
+    code = getattr(inspect.unwrap(body), "__code__", None)
+    return code.co_filename if code else ""
 
 
 def _register(name: str, kind: Kind, body: Callable[..., Any], overloads: list[Overload]) -> None:

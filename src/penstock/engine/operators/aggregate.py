@@ -104,14 +104,23 @@ class Grouping:
         replaced = f"* EXCLUDE ({', '.join(f'{c}{i}' for i in range(len(self.state)) for c in 'hms')}), {', '.join(states)}"
         return f"SELECT {replaced} FROM ({merged})" if self.state else merged
 
-    def results(self, prefix: str) -> list[str]:
-        """The aggregates' values, out of state columns of the given prefix."""
+    def results(self, prefix: str, *, careful: bool) -> list[str]:
+        """The aggregates' values, out of state columns of the given prefix. In a careful cycle one that a user's function fails at is NULL."""
         sqls, number = [], 0
         for call, resolved in zip(self.step.aggregates, self.calls, strict=True):
             span = range(number, number + len(resolved.state))
-            sqls.append(f"CAST({resolved.result([f'{prefix}{i}' for i in span])} AS {duckdb_type(call.type)})")
+            value = resolved.result([f"{prefix}{i}" for i in span])
+            sqls.append(f"CAST({f'TRY({value})' if careful and resolved.is_users_own else value} AS {duckdb_type(call.type)})")
             number += len(resolved.state)
         return sqls
+
+    def report(self, cycle: Cycle, rows: pa.Table) -> None:
+        """In a careful cycle, report the groups (state columns m, `_g`) whose result a user's function fails at."""
+        number = 0
+        for resolved in self.calls:
+            if cycle.careful and resolved.is_users_own:
+                cycle.report(rows, resolved.result([f"m{number + i}" for i in range(len(resolved.state))]))
+            number += len(resolved.state)
 
     def table(self, store: StateStore) -> Table:
         """The groups that a store holds. The key of a windowed one begins with its window."""
@@ -284,6 +293,7 @@ class Aggregate:
             batch = batch.take(pa.array(inverse(number)))
         table = pa.table(dict(zip(batch.column_names, batch.columns, strict=True)) | held)
         merged = cycle.table(self.merge_sql(cycle, cycle.bind(table), width))
+        grouping.report(cycle, merged)
         names = [f"c{i}" for i in range(width)] + [f"m{i}" for i in range(len(grouping.state))] + ["_t", "_p"]
         columns = cycle.arrays(merged, names, grouping.codec.types)
         store.put(keys, columns if last is None else [column.take(last) for column in columns])
@@ -293,10 +303,10 @@ class Aggregate:
         """SQL that joins the bound partial rows with the state beside them; `width` counts their key and carried columns."""
         grouping = self.grouping
         base = [f"c{i}" for i in range(width)]
-        results = [f"{sql} AS c{width + i}" for i, sql in enumerate(grouping.results("m"))]
+        results = [f"{sql} AS c{width + i}" for i, sql in enumerate(grouping.results("m", careful=cycle.careful))]
         before: list[str] = []
         if self.old:
-            before = [f"{sql} AS r{i}" for i, sql in enumerate(grouping.results("b"))]
+            before = [f"{sql} AS r{i}" for i, sql in enumerate(grouping.results("b", careful=cycle.careful))]
         meta = ["_t", "_st", "_p", "_o", "_g", "_had", *(["_ws"] if self.step.window else [])]
         state = [f"m{i}" for i in range(len(grouping.state))]
         # in every-change mode the row before a record's is its key's previous one in this batch, else the stored one
@@ -337,8 +347,9 @@ class Aggregate:
         nothing = [pa.array([], pa.int64()), *grouping.codec.decode([])]
         names = ["_ws"] + [f"c{i}" for i in range(width)] + [f"m{i}" for i in range(len(grouping.state))] + ["_t", "_p"]
         table = pa.table({name: pa.concat_arrays(list(column)) for name, *column in zip(names, nothing, *parts, strict=True)})
-        results = [f"{sql} AS c{width + i}" for i, sql in enumerate(grouping.results("m"))]
+        results = [f"{sql} AS c{width + i}" for i, sql in enumerate(grouping.results("m", careful=cycle.careful))]
         before = [f"CAST(NULL AS {duckdb_type(c.type)}) AS r{i}" for i, c in enumerate(self.step.aggregates)]
+        grouping.report(cycle, table.append_column("_g", pa.nulls(table.num_rows, pa.int64())))
         return cycle.table(
             f"SELECT {', '.join([*[f'c{i}' for i in range(width)], *results, *before])}, _t, _p, _ws, "
             f"row_number() OVER () AS _o, CAST(NULL AS BIGINT) AS _g, FALSE AS _had FROM {cycle.bind(table)}"

@@ -298,8 +298,9 @@ class SessionAggregate:
 
     def emit(self, cycle: Cycle, rows: pa.Table) -> Stage:
         """The changes as a stage: results out of the state columns."""
+        self.grouping.report(cycle, rows.filter(rows["_present"]))
         columns = [f"c{i}" for i in range(self.width)]
-        columns += [f"{sql} AS c{self.width + i}" for i, sql in enumerate(self.grouping.results("m"))]
+        columns += [f"{sql} AS c{self.width + i}" for i, sql in enumerate(self.grouping.results("m", careful=cycle.careful))]
         meta = ["_t", "_p", "_o", "_g", "_present", "_ws", "_we"]
         if self.old:
             # a session's row never changes in place: it is deleted and made anew

@@ -102,7 +102,8 @@ class TableAggregate:
         had, stored = store.lookup(keys, range(self.width, self.width + len(grouping.state) + 1))
         columns = dict(zip(batch.column_names, batch.take(pa.array(order)).columns, strict=True))
         columns |= dict(zip([*(f"h{i}" for i in range(len(grouping.state))), "_ht"], stored, strict=True)) | {"_had": pa.array(had)}
-        merged = cycle.table(self.merge_sql(cycle.bind(pa.table(columns))))
+        merged = cycle.table(self.merge_sql(cycle.bind(pa.table(columns)), careful=cycle.careful))
+        grouping.report(cycle, merged)
         names = [*[f"c{i}" for i in range(self.width)], *[f"m{i}" for i in range(len(grouping.state))], "_t", "_p"]
         store.put(keys, cycle.arrays(merged, names, grouping.codec.types))
         in_turn = np.argsort(one_chunk(merged["_o"]).to_numpy(zero_copy_only=False), kind="stable")
@@ -126,7 +127,7 @@ class TableAggregate:
         joins = [f"LEFT JOIN ({side}) {name} ON {match}" for side, (name, match) in zip(sides, matches.items(), strict=True)]
         return f"SELECT {', '.join(chosen)} FROM ({groups}) g {' '.join(joins)}"
 
-    def merge_sql(self, table: str) -> str:
+    def merge_sql(self, table: str, *, careful: bool) -> str:
         """The new state, the results after and before, in the order of the table."""
         grouping = self.grouping
         taken, given, number = [], [], 0
@@ -141,8 +142,8 @@ class TableAggregate:
             number += len(resolved.state)
         base = [f"c{i}" for i in range(self.width)]
         state = [f"m{i}" for i in range(number)]
-        results = [f"{sql} AS c{self.width + i}" for i, sql in enumerate(grouping.results("m"))]
-        before = [f"{sql} AS r{i}" for i, sql in enumerate(grouping.results("h"))]
+        results = [f"{sql} AS c{self.width + i}" for i, sql in enumerate(grouping.results("m", careful=careful))]
+        before = [f"{sql} AS r{i}" for i, sql in enumerate(grouping.results("h", careful=careful))]
         meta = ["greatest(_t, coalesce(_ht, _t)) AS _t", "_p", "_o", "_g", "_had"]
         inner = f"SELECT *, {', '.join(given)} FROM (SELECT *, {', '.join(taken)} FROM {table})"
         return f"SELECT {', '.join([*base, *results, *before, *state, *meta])} FROM ({inner})"
