@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 
 def how_slow() -> float:
@@ -10,3 +11,9 @@ def how_slow() -> float:
     wall, own = time.perf_counter(), time.thread_time()
     sum(range(1_000_000))
     return max(1.0, (time.perf_counter() - wall) / (time.thread_time() - own))
+
+
+def peak_mb(process: int) -> float:
+    """The most memory that a running process has had resident. (What `wait` tells of an ended one begins with the memory of who started it.)"""
+    status = Path(f"/proc/{process}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 1024

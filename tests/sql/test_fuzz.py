@@ -1,4 +1,4 @@
-"""Whatever is thrown at the parser, it answers with a tree or an SqlError, within a second."""
+"""Whatever is thrown at the parser, it answers with a tree or an SqlError, within a second of the processor's time."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def attempt(text: str) -> tuple[ast.Statement | None, SqlError | None]:
 
 def judge(text: str) -> str:
     """Parse the text in every way; name what came of it as a statement."""
-    started = time.perf_counter()
+    started = time.thread_time()
     statement, slip = attempt(text)
     outcome = type(statement or slip).__name__
     if slip:
@@ -82,7 +82,7 @@ def judge(text: str) -> str:
             other(text)
         except SqlError:
             continue
-    assert time.perf_counter() - started < SECONDS_MAX * 5, f"slow: {text}"
+    assert time.thread_time() - started < SECONDS_MAX * 5, f"slow: {text}"
     if statement is not None and not isinstance(statement, ast.RawQuery):
         written = format_statement(statement)
         if not (isinstance(statement, ast.Explain) and isinstance(statement.statement, ast.RawQuery)):
@@ -127,8 +127,8 @@ UNITS_REPEATED = [
 @pytest.mark.parametrize("start", ["", "SELECT ", "SELECT a FROM t WHERE ", "CREATE STREAM s ("])
 def test_repetition_is_linear(start: str, unit: str) -> None:
     text = start + unit * (20_000 // len(unit))
-    started = time.perf_counter()
+    started = time.thread_time()
     _, slip = attempt(text)
     assert len(str(slip)) < MESSAGE_MAX
     split_statements(text)
-    assert time.perf_counter() - started < SECONDS_MAX
+    assert time.thread_time() - started < SECONDS_MAX

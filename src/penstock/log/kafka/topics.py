@@ -151,6 +151,7 @@ class Topics:
                 resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
                 (answer,) = self._admin.incremental_alter_configs([resource]).values()
                 self._connection.wait(answer)
+                self._settle_config(name, to_kafka(config))
         finally:
             self.forget(name)
 
@@ -173,6 +174,16 @@ class Topics:
                 return
             time.sleep(0.02)  # the cluster has no event for this
         raise StorageError(f"Topic {name} did not settle within {SETTLE_S:.0f} s.", mend="Check the cluster's health.")
+
+    def _settle_config(self, name: str, wanted: dict[str, str]) -> None:
+        """Wait until the cluster shows these settings: a broker may answer from before the change for a moment."""
+        deadline = time.monotonic() + SETTLE_S
+        while time.monotonic() < deadline:
+            shown = next((info for info in self._ask(name)), None)
+            if shown is None or to_kafka(shown.config) == wanted:
+                return
+            time.sleep(0.02)  # the cluster has no event for this
+        raise StorageError(f"The settings of topic {name} did not settle within {SETTLE_S:.0f} s.", mend="Check the cluster's health.")
 
     def ends(self, partitions: dict[str, int]) -> dict[tuple[str, int], int]:
         """The end of each partition of topics, in one request: the offset after the last that a reader may see."""
