@@ -14,6 +14,8 @@ from .setup import connect_analytics, set_up
 if TYPE_CHECKING:
     from penstock import Database
 
+CONNECTORS_WAIT = True
+"""Until `set_up` has written to the environment where the councils are; for ever without their simulation, where a killed demo left them."""
 NAME = Argument("name", choices_from="SELECT name FROM carpark;")
 SPACES = Argument("spaces", "INT", minimum=0)
 CARPARK = "{NAME}: {CURRENT_EMPTY_PLACES} of {CAPACITY} spaces are free"

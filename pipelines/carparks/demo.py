@@ -20,6 +20,8 @@ from .setup import connect_analytics, rest, set_up
 if TYPE_CHECKING:
     from penstock import Database, Row
 
+CONNECTORS_WAIT = True
+"""Until `set_up` has written to the environment where the councils are."""
 SPEED = 1800
 """Half an hour a second: a count of the councils every sixth of a second."""
 POLL_MS = 100

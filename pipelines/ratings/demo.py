@@ -16,11 +16,13 @@ from .customers_table import CustomersTable
 from .dashboard import Dashboard
 from .people import Moves
 from .server import Address, running
-from .setup import connect_outlets, set_up
+from .setup import connect_outlets, rest, set_up
 
 if TYPE_CHECKING:
     from penstock import Database, Row
 
+CONNECTORS_WAIT = True
+"""Until the customers' database runs and `set_up` has written its port to the environment."""
 SPEED = 1.0
 """As in the world: ratings are given now."""
 RATINGS = "SELECT rating_id, channel, stars, message, full_name, email, club_status, extract_ts FROM ratings_with_customer_data EMIT CHANGES;"
@@ -44,9 +46,7 @@ def run(
         try:
             _run(db, config, address, view, folder / "files" / "lake", speed=speed, seed=seed, stop=stop, alerts_max=alerts_max)
         finally:
-            for status in db.connectors.statuses():
-                if status.name in ("CUSTOMERS_SOURCE", "RATINGS_SOURCE"):
-                    db.connectors.stop(status.name)  # before their database is
+            rest(db)
 
 
 def _run(

@@ -17,24 +17,35 @@ if TYPE_CHECKING:
 
 SUBJECTS = ("ratings-value", "asgard.demo.customers-value")
 VARIABLES = {"telegram": ("TELEGRAM_TOKEN", "TELEGRAM_CHAT_ID"), "webhook": ("RATINGS_WEBHOOK",)}
+SOURCES = ("CUSTOMERS_SOURCE", "RATINGS_SOURCE")
 WAIT_S = 60
 
 
 def set_up(db: Database, config: Config, address: Address, *, seed: int, speed: float = 1.0, ratings: bool = True) -> None:
     """Make all of it, on a database that has none of it; one that has goes on as it is. `ratings`: whether to make ratings up."""
-    # The connectors ask the environment at each start: a database of our own has another port each time.
+    # The connectors ask the environment when they start: a database of our own has another port each time.
     os.environ["RATINGS_DB_PORT"], os.environ["RATINGS_DB_PASSWORD"] = str(address.port), address.password
     db.execute("SET 'auto.offset.reset' = 'earliest';")
     if db.catalog.connector("CUSTOMERS_SOURCE") is None:
         _run(db, FOLDER / "customers" / f"{address.kind}.sql", host=address.host, user=address.user, database=address.database)
     else:
-        db.connectors.resume("CUSTOMERS_SOURCE")  # it looked for the database before that was there
+        for name in SOURCES:  # which a run that ended in order has paused
+            if db.catalog.connector(name) is not None:
+                db.execute(f"RESUME CONNECTOR {name};")
+    db.start_connectors()
     if ratings and db.catalog.connector("RATINGS_SOURCE") is None:
         _run(db, FOLDER / "ratings.sql", rate=str(max(1, round(config.per_second * speed))), seed=str(seed))
     if db.catalog.source("RATINGS_BY_CLUB_STATUS") is None:
         _await_schemas(db)
         db.run_script(FOLDER / "pipeline.sql")
     db.execute("UNSET 'auto.offset.reset';")
+
+
+def rest(db: Database) -> None:
+    """Let the sources rest, over a restart too: their database goes away, and nobody looks at ratings that are made up."""
+    for name in SOURCES:
+        if db.catalog.connector(name) is not None:
+            db.execute(f"PAUSE CONNECTOR {name};")
 
 
 def connect_outlets(db: Database, config: Config, folder: Path) -> str:

@@ -21,6 +21,8 @@ from .socks_view import SocksView
 if TYPE_CHECKING:
     from penstock import Database, Row
 
+CONNECTORS_WAIT = True
+"""Until the broker runs and `set_up` has written its credentials."""
 SPEED = 1
 SEEN = "SELECT image, probability FROM sock_stream EMIT CHANGES;"
 PAIRS = (FOLDER / "pairs.sql").read_text()
@@ -126,7 +128,6 @@ def _broker(db: Database, config: Config) -> Iterator[tuple[str, Credentials]]:
     if config.credentials:
         yield "your broker", read(Path(config.credentials))
         return
-    pause(db)
     with broker.running() as ours:
         try:
             yield ours

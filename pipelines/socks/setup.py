@@ -24,8 +24,8 @@ def set_up(db: Database, credentials: Credentials, sql: str | None = None) -> No
     folder = Path(db.path).resolve() / "secrets"
     write(folder / "credentials.properties", credentials)
     if db.catalog.connector(CONNECTOR) is not None:
-        pause(db)  # credentials are read when it goes on
-        db.execute(f"RESUME CONNECTOR `{CONNECTOR}`;")
+        db.execute(f"RESUME CONNECTOR `{CONNECTOR}`;")  # which reads the credentials anew
+        db.start_connectors()
         return
     # The talk's statements name the folder /scripts.
     statements = (sql or (FOLDER / "pipeline.sql").read_text()).replace("{file:/scripts/", f"{{file:{folder.as_posix()}/")

@@ -38,6 +38,7 @@ class Database:
         functions: str | Path | None = None,
         properties: Mapping[str, str] | None = None,
         read_only: bool = False,
+        start_connectors: bool = True,
         threads: bool = True,
         spread: bool = True,
     ) -> None:
@@ -65,13 +66,13 @@ class Database:
             if functions is not None:
                 self.load_functions(functions)
             if not read_only:
-                self._restart()
+                self._restart(start_connectors=start_connectors)
             _OPEN.add(self)
         except BaseException:
             self.log.close()
             raise
 
-    def _restart(self) -> None:
+    def _restart(self, *, start_connectors: bool) -> None:
         """Bring up what was running when the folder was last closed."""
         from penstock.statements import connectors, queries
 
@@ -81,7 +82,8 @@ class Database:
             queries.launch(self, query)
         for connector in self.catalog.connectors():
             folder = None if connector.folder is None else Path(connector.folder)
-            self._connect.start(connector.kind, connector.name, connector.options, folder=folder, paused=connector.paused)
+            paused = connector.paused or not start_connectors
+            self._connect.start(connector.kind, connector.name, connector.options, folder=folder, paused=paused)
 
     # ------------------------------------------------------------------------------------------ SQL
 
@@ -249,6 +251,19 @@ class Database:
             raise Error(f"{self.path} is open for reading only: connectors run in the process that writes.")
         return self._connect
 
+    def start_connectors(self) -> None:
+        """Start the connectors that have waited since the database was opened with `start_connectors=False`; those that run go on undisturbed,
+        and those that PAUSE CONNECTOR stopped stay so. Their options' secrets and variables are read now.
+
+        >>> import penstock
+        >>> with penstock.connect(":memory:", start_connectors=False) as db:
+        ...     db.start_connectors()
+        """
+        with self._lock:
+            for connector in self.catalog.connectors():
+                if not connector.paused and self.connectors.status(connector.name).state == "PAUSED":
+                    self.connectors.restart(connector.name)  # rather than resumed: how many tasks it has may depend on what is known only now
+
     def wait_idle(self, timeout: float | None = None) -> bool:
         """Wait until the queries have processed all that is there. False where `timeout` (s) ran out first."""
         return self.runtime.wait_idle(timeout)
@@ -284,10 +299,13 @@ def connect(
     functions: str | Path | None = None,
     properties: Mapping[str, str] | None = None,
     read_only: bool = False,
+    start_connectors: bool = True,
 ) -> Database:
     """Open the database in a folder, making it where there is none; ":memory:" is one that is gone when closed.
 
     `properties` are settings as SET takes them; `functions` is a Python file with functions for SQL; with `read_only` the folder may be in
-    use by a process that writes. Raises `penstock.Error` where the folder is in use by another writer, or is not a database's.
+    use by a process that writes. With `start_connectors=False` the connectors that are there wait for `Database.start_connectors`: for a
+    program that has to bring their far side up first, or to say where it is. Raises `penstock.Error` where the folder is in use by another
+    writer, or is not a database's.
     """
-    return Database(path, functions=functions, properties=properties, read_only=read_only)
+    return Database(path, functions=functions, properties=properties, read_only=read_only, start_connectors=start_connectors)

@@ -86,6 +86,49 @@ def test_a_pause_lasts_until_resume(db: penstock.Database, far: FarSide, tmp_pat
                 again.execute(sql)
 
 
+def test_connectors_wait_until_they_are_started(
+    db: penstock.Database, far: FarSide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """For a program that brings up their far side first: nothing fails before, and what is paused stays so."""
+    monkeypatch.setenv("FAR_WORD", "here")
+    db.execute("CREATE SOURCE CONNECTOR world WITH ('connector.class' = 'FarSide', 'word' = '${env:FAR_WORD}');")
+    db.execute("CREATE SOURCE CONNECTOR resting WITH ('connector.class' = 'FarSide');")
+    db.execute("PAUSE CONNECTOR resting;")
+    assert db.connectors.wait_idle(20)
+    db.close()
+    far.add("a", "1")
+    monkeypatch.delenv("FAR_WORD")
+    with penstock.connect(tmp_path / "db", start_connectors=False) as again:
+        assert [row[2] for row in again.execute("SHOW CONNECTORS;")[0].rows] == ["PAUSED", "PAUSED"]
+        monkeypatch.setenv("FAR_WORD", "here")
+        again.start_connectors()
+        assert again.connectors.wait_idle(20)
+        expected = {"State": "RUNNING", "Position a": '{"next": 1}', "Task 0": "RUNNING, 1 brought in, 0 refused"}
+        assert described(again, "world") | expected == described(again, "world")
+        again.start_connectors()
+        assert described(again, "world") | expected == described(again, "world"), "one that runs is not begun anew: it has counted on"
+        assert described(again, "resting")["State"] == "PAUSED"
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_a_topic_that_a_connector_makes_while_the_statement_runs(db: penstock.Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The statement finds no topic, and then there is one: it is taken as it is. The moment between is brought about by hand."""
+    look = db.log.topic
+
+    def made_after_the_look(name: str) -> object:
+        found = look(name)
+        if found is None and name == "late":
+            db.log.create_topic(name, 3)
+        return found
+
+    monkeypatch.setattr(db.log, "topic", made_after_the_look)
+    db.execute("CREATE STREAM late (n INT) WITH (kafka_topic = 'late', value_format = 'JSON');")
+    monkeypatch.undo()
+    info = db.log.topic("late")
+    assert info is not None
+    assert info.partitions == 3
+
+
 def test_show_knows_both_kinds_and_drop_forgets(db: penstock.Database, far: FarSide, web: WebServer) -> None:
     db.execute(STREAM)
     db.create_connector("b-sink", {"connector.class": "HttpSink", "topics": "readings", "http.api.url": web.url})

@@ -10,8 +10,7 @@ from typing import Annotated
 
 import typer
 
-import penstock
-from penstock.cli.demo import find, load
+from penstock.cli.demo import connect, find, load
 from penstock.cli.options import DEFAULT_FOLDER, Data, Functions
 from penstock.cli.stopping import stop_event
 from penstock.errors import ConfigError
@@ -53,7 +52,7 @@ def bot(
     else:
         address = {"api_url": os.environ[API_URL]} if os.environ.get(API_URL) else {}
         door = TelegramDoor(_token(token_file), **address)
-    with stop_event() as stop, penstock.connect(data, functions=functions) as db:
+    with stop_event() as stop, connect(data, module, functions) as db:
         opened = module.open_bot(db)
         if not terminal:
             print(f"The bot {opened.name} answers in Telegram; Ctrl-C ends.", flush=True)

@@ -38,9 +38,15 @@ def demo(
     module = load(find(name))
     folder = data or tempfile.mkdtemp(prefix=f"penstock-{Path(name).name}-")
     with stop_event() as stop:
-        with penstock.connect(folder) as db:
+        with connect(folder, module) as db:
             module.run(db, speed=module.SPEED if speed is None else speed, seed=seed, alerts_max=alerts, stop=stop)
         print(f"\nThe database stays in {folder}. Look around: penstock shell --data {folder}", flush=True)
+
+
+def connect(data: str, module: ModuleType, functions: str | None = None) -> penstock.Database:
+    """The database that a pipeline's module is to work on. Where that has CONNECTORS_WAIT = True, its connectors wait until it calls
+    `db.start_connectors()`."""
+    return penstock.connect(data, functions=functions, start_connectors=not getattr(module, "CONNECTORS_WAIT", False))
 
 
 def folders() -> dict[str, Path]:

@@ -10,7 +10,7 @@ from penstock import formats, settings
 from penstock import plan as planner
 from penstock.catalog.model import CustomType, DataSource
 from penstock.engine.operators.source import as_columns, options
-from penstock.errors import SqlError
+from penstock.errors import SqlError, TopicError
 from penstock.log.protocol import TopicConfig
 from penstock.plan.steps import Kind, WindowedKey
 from penstock.result import Result
@@ -50,7 +50,12 @@ def ensure_topic(db: Database, spec: planner.TopicSpec, partitions: int, kind: K
         config = replace(config, cleanup=frozenset({"compact"} if window is None else {"compact", "delete"}))
     if spec.retention_ms is not None:
         config = replace(config, retention_ms=None if spec.retention_ms < 0 else spec.retention_ms)
-    db.log.create_topic(spec.name, spec.partitions or partitions, config)
+    try:
+        db.log.create_topic(spec.name, spec.partitions or partitions, config)
+    except TopicError:
+        if db.log.topic(spec.name) is None:
+            raise
+        ensure_topic(db, spec, partitions, kind, window)  # a connector has made it in between
 
 
 def create_source(db: Database, statement: ast.CreateSource) -> Result:

@@ -91,7 +91,7 @@ def test_answers_alerts_and_files_are_the_oracles(tmp_path: Path) -> None:
     for half in range(2):
         town = Town(START_MS + half * 24 * STEP_MS)
         before = list(all_events)
-        with penstock.connect(folder) as db:
+        with penstock.connect(folder, start_connectors=False) as db:
             set_up(db, CONFIG, town.addresses, 20)
             assert connect_analytics(db, CONFIG).endswith("archive")
             known = len(before) or HISTORY
@@ -193,11 +193,10 @@ def test_a_killed_demo_goes_on_with_nothing_lost_and_nothing_twice(tmp_path: Pat
                     break
             process.send_signal(signal.SIGKILL)
     ended = subprocess.run([*command, "--alerts", "1"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    assert ended.returncode == 0, ended.stderr
-    assert not re.sub(r"connector \w+, task 0 failed: .* which is not set.*\n", "", ended.stderr), "nothing but that the addresses were not known yet"
+    assert (ended.returncode, ended.stderr) == (0, ""), "the connectors wait for their addresses"
     assert "ALERT " in ended.stdout
     again = subprocess.run([*command, "--alerts", "1"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    assert (again.returncode, again.stderr) == (0, ""), "after an orderly end the connectors wait for their addresses"
+    assert (again.returncode, again.stderr) == (0, ""), "and so they do after an orderly end"
     with penstock.connect(tmp_path / "parks") as db:
         assert db.wait_idle(60)
         rows = db.query("SELECT source, ts, name, empty_places FROM carpark_events;").fetchall()

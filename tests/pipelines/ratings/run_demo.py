@@ -14,7 +14,7 @@ import penstock
 
 def main() -> None:
     config = dataclasses.replace(load(), kind=sys.argv[2], per_second=50, change_every_s=0.1, notify="auto")
-    with penstock.connect(sys.argv[1]) as db:
+    with penstock.connect(sys.argv[1], start_connectors=not demo.CONNECTORS_WAIT) as db:
         demo.run(db, speed=1, seed=3, stop=threading.Event(), alerts_max=int(sys.argv[3]), config=config)
 
 
