@@ -37,6 +37,30 @@ def test_maps_and_structs(select: str, expected: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("select", "expected"),
+    [
+        ("MAP(V := 1, 'b' := {})", {"a": 1, "b": None}),
+        ("MAP(V := {}, 'b' := {})", {"a": None, "b": None}),
+        ("MAP('x' := 1, 'b' := {})", {"x": 1, "b": None}),
+        ("MAP('x' := {})", {"x": None}),
+        ("ARRAY[1, {}]", [1, None]),
+        ("ARRAY[{}]", [None]),
+        ("MAP(V := ARRAY[{}], 'b' := ARRAY[1])", {"a": [None], "b": [1]}),
+        ("STRUCT(X := {}, Y := 1)", {"X": None, "Y": 1}),
+        ("CASE WHEN V = 'a' THEN {} ELSE 1 END", None),
+        ("COALESCE({}, LEN(V))", 1),
+        ("COALESCE({}, {})", None),
+        ("IFNULL({}, 2)", 2),
+        ("{} + 1", None),
+        ("{}", None),
+    ],
+)
+@pytest.mark.parametrize("null", ["CAST(NULL AS STRUCT<A INT>)->A", "CAST(NULL AS ARRAY<INT>)[1]", "CAST(NULL AS MAP<STRING, INT>)['x']"])
+def test_a_part_of_a_constant_null_has_its_type(select: str, expected: Any, null: str) -> None:
+    assert made(select.replace("{}", null)) == expected
+
+
+@pytest.mark.parametrize(
     ("select", "value", "expected"),
     [
         ("V + 1", 2**31 - 1, -(2**31)),

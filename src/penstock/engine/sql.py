@@ -256,7 +256,9 @@ class Compiler:
         literals = {k.value for k, _ in entries if isinstance(k, ex.Literal)}
         if len(entries) == 1 or len(literals) == len(entries):
             return f"MAP([{', '.join(keys)}], [{', '.join(values)}])"
-        return f"map_concat({', '.join(f'MAP([{k}], [{v}])' for k, v in zip(keys, values, strict=True))})"
+        # map_concat takes maps of one type only, and a field of a constant NULL has no type to DuckDB
+        type_of_value = duckdb_type(type_.value)
+        return f"map_concat({', '.join(f'MAP([{k}], [CAST({v} AS {type_of_value})])' for k, v in zip(keys, values, strict=True))})"
 
     def call(self, resolved: Resolved, arguments: tuple[ex.Expr, ...]) -> str:
         """SQL of a call, with what it needs noted."""
