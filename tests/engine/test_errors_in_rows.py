@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -48,6 +49,25 @@ def test_only_the_part_that_fails_is_null(batching: bool, select: str, expected:
         (complaint,) = complaints(driver)
         assert (complaint["kind"], complaint["topic"], complaint["offset"]) == ("EVALUATION", "s", 1)
         assert "x is no INTEGER" in complaint["reason"]
+
+
+@MODES
+@pytest.mark.parametrize("failing", ["-STRINGTODATE('x', 'utf8')", "(-STRINGTODATE('x', 'utf8')) - 1", "-CAST(SUBSTRING('abc', 2) AS DECIMAL(9, 2))"])
+def test_a_constant_that_fails_stops_no_query(batching: bool, failing: str) -> None:
+    with Driver(batching=batching) as driver:
+        assert outcome(driver, failing, ["1", "2"]) == [None, None]
+        assert len(complaints(driver)) == 2
+
+
+@MODES
+def test_negation(batching: bool) -> None:
+    columns = "V STRUCT<I INT, L BIGINT, D DOUBLE, C DECIMAL(4, 2)>"
+    select = "STRUCT(I := -V->I, L := -V->L, D := -V->D, C := -V->C, N := -(-7))"
+    with Driver(batching=batching) as driver:
+        least = {"I": -(2**31), "L": -(2**63), "D": 0.0, "C": -99.99}
+        some, wrapped = outcome(driver, select, [{"I": 5, "L": -6, "D": 1.5, "C": 1.25}, least], columns)
+        assert some == {"I": -5, "L": 6, "D": -1.5, "C": -1.25, "N": 7}
+        assert wrapped == {"I": -(2**31), "L": -(2**63), "D": 0.0, "C": Decimal("99.99"), "N": 7}
 
 
 @MODES

@@ -18,7 +18,7 @@ from penstock.functions.duckdb import duckdb_type, field_name, field_names, text
 from penstock.functions.duckdb import quoted as identifier
 from penstock.plan import expressions as ex
 from penstock.plan.walk import rewrite
-from penstock.sql.types import BIGINT, INTEGER, NULL, STRING, Decimal, Map, Primitive, SqlType, Struct
+from penstock.sql.types import BIGINT, DOUBLE, INTEGER, NULL, STRING, Decimal, Map, Primitive, SqlType, Struct
 
 
 def constant(value: object, type_: SqlType) -> str:
@@ -191,11 +191,7 @@ class Compiler:
             case ex.Concat(_, left, right):
                 return f"({self.compile(left)} || {self.compile(right)})"
             case ex.Negate(_, operand):
-                inner = self.compile(operand)
-                if self.guarded and expr.type in (INTEGER, BIGINT):
-                    return wrapped(f"-({inner}::HUGEINT)", 32 if expr.type == INTEGER else 64)  # as in Java: the least has no counterpart
-                # DuckDB makes the least of a type, negated, one of the next wider
-                return f"CAST((-{inner}) AS {expr.type})" if expr.type in (INTEGER, BIGINT) else f"(-{inner})"
+                return self.negated(expr.type, operand)
             case ex.Comparison(_, op, left, right):
                 sql = f"({self.compile(left)} {op} {self.compile(right)})"
                 return sql if op.startswith("IS") else f"coalesce({sql}, FALSE)"
@@ -275,6 +271,17 @@ class Compiler:
         convert, needs = cast_sql(operand.type, target)
         self.needs.update((need.name, need) for need in needs)
         return convert(self.compile(operand))
+
+    def negated(self, type_: SqlType, operand: ex.Expr) -> str:
+        """`-operand`. Only a literal takes a sign: DuckDB computes the negation of any constant while it binds, where no TRY catches its failure."""
+        inner = self.compile(operand)
+        if isinstance(operand, ex.Literal):
+            return f"(-{inner})"
+        if self.guarded and type_ in (INTEGER, BIGINT):
+            return wrapped(f"0 - {inner}::HUGEINT", 32 if type_ == INTEGER else 64)  # as in Java: the least has no counterpart
+        if type_ == DOUBLE:
+            return f"({inner} * -1)"  # unlike 0 minus it, this makes -0.0 of 0.0
+        return f"CAST((0 - {inner}) AS {duckdb_type(type_)})"
 
     def arithmetic(self, expr: ex.Arithmetic) -> str:
         """SQL of + - * / %, with the result's type and Java's division of whole numbers."""
