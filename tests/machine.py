@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -11,6 +13,13 @@ def how_slow() -> float:
     wall, own = time.perf_counter(), time.thread_time()
     sum(range(1_000_000))
     return max(1.0, (time.perf_counter() - wall) / (time.thread_time() - own))
+
+
+def idle_median_ms(what: str, waits_s: Sequence[float], slowness: Sequence[float]) -> float:
+    """The median of what waits took (s), in ms as an idle machine would have it: `slowness` is `how_slow` before each. Printed, for `pytest -s`."""
+    median_ms, slow = statistics.median(waits_s) * 1000, statistics.median(slowness)
+    print(f"\n{what}: median {median_ms:.0f} ms on a machine {slow:.1f} times as slow as idle, {median_ms / slow:.0f} ms of an idle one")
+    return median_ms / slow
 
 
 def peak_mb(process: int) -> float:

@@ -22,6 +22,7 @@ from pipelines.houseplants.plants_view import PlantsView
 from pipelines.houseplants.setup import connect_alerts, set_up
 from pipelines.houseplants.simulator import DAY_MS, HOUR_MS, Simulator
 from tests.connect.web_server import Answer, WebServer
+from tests.machine import how_slow, idle_median_ms
 from tests.pipelines.houseplants.oracle import Alert, alerts
 
 import penstock
@@ -87,6 +88,28 @@ def test_the_alerts_are_the_oracles_and_each_reaches_the_webhook(
     delivered = [json.loads(request.body) for request in web.requests]
     assert {(d["text"], d["low_readings"]) for d in delivered} == {(a.message, a.count) for a in expected}
     assert len(delivered) == len(expected) + 2, "the two that were refused came again, no other came twice"
+
+
+def test_from_the_reading_that_ends_a_window_to_the_webhook(tmp_path: Path, web: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The alert is at the webhook a quarter of a second (of an idle machine) after the reading that shows its window and the grace to be over."""
+    monkeypatch.setenv("HOUSEPLANTS_WEBHOOK", web.url)
+    monkeypatch.delenv("TELEGRAM_TOKEN", raising=False)
+    dry = {"id": "1", "plant_id": 1, "moisture": 1.0, "temperature": 20.0}
+    waits_s, slowness = [], []
+    with penstock.connect(tmp_path / "plants") as db:
+        set_up(db, CONFIG, start_ms=START_MS)
+        assert connect_alerts(db, CONFIG) == "webhook"
+        for window in range(10):
+            begins_ms = START_MS + window * 6 * HOUR_MS
+            db.insert("houseplant_readings", [dry | {"ROWTIME": begins_ms + 900_000 + n * 30_000} for n in range(121)])
+            assert db.wait_idle(30)
+            slowness.append(how_slow())
+            began = time.perf_counter()
+            db.insert("houseplant_readings", [dry | {"ROWTIME": begins_ms + 6 * HOUR_MS + 660_000}])
+            web.wait_for(window + 1, 30)
+            waits_s.append(time.perf_counter() - began)
+    assert {json.loads(request.body)["low_readings"] for request in web.requests} == {121, 122}
+    assert idle_median_ms("from the reading that ends a window to the webhook", waits_s, slowness) < 250, waits_s
 
 
 def test_the_oracle_sees_late_readings() -> None:

@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from pipelines.ratings.server import program, running
 from pipelines.ratings.setup import set_up
 from tests.conftest import require
 from tests.connect.web_server import WebServer
+from tests.machine import how_slow, idle_median_ms
 from tests.pipelines.ratings.oracle import by_club_status, joined, unhappy_platinum
 
 import penstock
@@ -130,7 +130,8 @@ def check(kind: str, folder: Path, web: WebServer) -> None:
 
 
 def test_latency(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the change in the database to the customers' table, and from a rating to the unhappy customer: under 250 ms at the median."""
+    """From the change in the database to the customers' table, and from a rating to the unhappy customer: under 250 ms at the median (of an
+    idle machine)."""
     require(program("initdb"), "PostgreSQL", "As root on Debian `make test` installs it; tests/debian-packages.txt names its package.")
     config = dataclasses.replace(load(), kind="postgres", per_second=1)
     with penstock.connect(home / "db") as db, running(config, home / "db" / "customers") as address:
@@ -142,8 +143,9 @@ def test_latency(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         db.execute("SET 'auto.offset.reset' = 'latest';")
         unhappy = db.query("SELECT rating_id FROM unhappy_platinum_customers EMIT CHANGES;")
         rows = iter(unhappy)
-        to_result, to_table = [], []
+        to_result, to_table, slowness = [], [], []
         for n in range(20):
+            slowness.append(how_slow())
             started = time.monotonic()
             table.move(1, "platinum" if n % 2 == 0 else "gold")
             wanted = "platinum" if n % 2 == 0 else "gold"
@@ -161,9 +163,8 @@ def test_latency(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         unhappy.close()
         table.close()
         db.connectors.stop("CUSTOMERS_SOURCE")
-    print(f"to the table {statistics.median(to_table) * 1000:.0f} ms, to the result {statistics.median(to_result) * 1000:.0f} ms")
-    assert statistics.median(to_table) < 0.25
-    assert statistics.median(to_result) < 0.25
+    assert idle_median_ms("from the change in PostgreSQL to the table", to_table, slowness) < 250
+    assert idle_median_ms("from a rating to the unhappy customer", to_result, slowness) < 250
 
 
 def test_a_customer_that_is_deleted_is_gone(home: Path) -> None:

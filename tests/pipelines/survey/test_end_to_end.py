@@ -26,7 +26,7 @@ from pipelines.survey.results_view import ResultsView
 from pipelines.survey.setup import connect_results, set_up
 from pipelines.survey.simulator import Respondent, answer, respondents
 from tests.connect.web_server import Answer, WebServer
-from tests.machine import peak_mb
+from tests.machine import how_slow, idle_median_ms, peak_mb
 from tests.pipelines.survey.oracle import WINDOW_MS, Final, entries, finals, live
 
 import penstock
@@ -172,8 +172,7 @@ def test_a_closed_survey_takes_no_answer_that_was_open(tmp_path: Path) -> None:
 
 
 def test_from_the_last_answer_to_the_result_in_a_moment(tmp_path: Path) -> None:
-    """From /y to the changed row of the live results, with all queries running. Judged by the processor's time of the whole process, since other
-    processes may keep it waiting: nothing on the way waits for a clock."""
+    """From /y to the changed row of the live results, with all queries running: under a quarter of a second (of an idle machine)."""
     with penstock.connect(tmp_path / "data") as db:
         bot = open_bot(db, CONFIG)
         rows: list[tuple[float, int]] = []
@@ -183,23 +182,24 @@ def test_from_the_last_answer_to_the_result_in_a_moment(tmp_path: Path) -> None:
         def follow() -> None:
             for row in query:
                 with changed:
-                    rows.append((time.process_time(), sum(row["RESULTS"].values())))
+                    rows.append((time.perf_counter(), sum(row["RESULTS"].values())))
                     changed.notify_all()
 
         thread = threading.Thread(target=follow)
         thread.start()
-        taken_ms = []
+        taken_s, slowness = [], []
         for chat in range(1, 16):
             for text in ("/survey", "Drinks", "Ben", "/skip", "/skip", "Tea"):
                 bot.answer(Message(chat, text))
-            began = time.process_time()
+            slowness.append(how_slow())
+            began = time.perf_counter()
             bot.answer(Message(chat, "/y"))
             with changed:
                 assert changed.wait_for(lambda: bool(rows) and rows[-1][1] == chat, 30)  # noqa: B023 - waited for here
-            taken_ms.append((rows[-1][0] - began) * 1000)
+            taken_s.append(rows[-1][0] - began)
         query.close()
         thread.join(10)
-    assert sorted(taken_ms)[len(taken_ms) // 2] < 250, taken_ms
+    assert idle_median_ms("from the last answer to the live results", taken_s, slowness) < 250, taken_s
 
 
 def test_a_killed_demo_goes_on_with_no_entry_lost_or_twice(tmp_path: Path, webhook: WebServer) -> None:
