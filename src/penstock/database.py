@@ -232,17 +232,28 @@ class Database:
         import runpy
         import traceback
 
+        from penstock.functions.define import FUNCTIONS
+
+        def own() -> dict[str, int]:
+            return {name: id(function) for name, function in FUNCTIONS.items() if not function.builtin}
+
+        before = own()
+        try:
+            Path(path).read_bytes()
+        except OSError as error:
+            raise Error(f"The file of functions {path} cannot be read: {error.strerror}.") from error
         try:
             runpy.run_path(str(path))
-        except Error:
-            raise
-        except Exception as error:
-            if isinstance(error, OSError) and not Path(path).is_file():
-                raise Error(f"The file of functions {path} cannot be read: {error.strerror}.") from error
+        except (Exception, SystemExit) as error:
             lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
             line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
             where = f", line {line}" if line else ""
-            raise Error(f"The file of functions {path}{where}: {type(error).__name__}: {error}.", mend="Mend it and start again.") from error
+            if isinstance(error, Error):
+                raise Error(f"The file of functions {path}{where}: {error}") from error
+            said = error.msg if isinstance(error, SyntaxError) else error
+            raise Error(f"The file of functions {path}{where}: {type(error).__name__}: {said}.", mend="Mend it and start again.") from error
+        if own() == before:
+            raise Error(f"The file of functions {path} defines none.", mend="Put @penstock.udf, @penstock.udaf or @penstock.udtf before them.")
 
     @property
     def connectors(self) -> ConnectRuntime:

@@ -232,3 +232,80 @@ def test_the_pipelines_are_found_by_name_and_by_folder(tmp_path: Path) -> None:
     (mine / "demo.py").write_text('"""Its demo."""\nfrom .spines import COUNT\n')
     (mine / "spines.py").write_text('"""Spines."""\nCOUNT = 7\n')
     assert demo.load(demo.find(str(mine))).COUNT == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "mine.py cannot be read: No such file or directory."),
+        ("import penstock\n\ndef (:\n", "mine.py, line 3: SyntaxError: "),
+        ("import penstock\n", "mine.py defines none. Put @penstock.udf"),
+        ("\nraise ValueError('not\\ntoday')\n", "mine.py, line 2: ValueError: not today."),
+        ("import sys\nsys.exit(3)\n", "mine.py, line 2: SystemExit: 3."),
+        ("import penstock\n\n@penstock.udf\ndef f(x):\n    return x\n", "mine.py, line 3: The function f lacks a type for x, return."),
+    ],
+)
+def test_a_bad_file_of_functions_is_told_in_one_line(text: str | None, said: str, call: Call, tmp_path: Path) -> None:
+    (tmp_path / "a.sql").write_text("SHOW TOPICS;")
+    if text is not None:
+        (tmp_path / "mine.py").write_text(text)
+    ended = call("run", "a.sql", "--data", "db", "--functions", "mine.py")
+    assert ended.code == 1
+    assert said in ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert ended.out == ""
+
+
+MINE = """
+from __future__ import annotations
+from dataclasses import dataclass
+import penstock
+
+@dataclass
+class Span:
+    low: float | None
+    high: float | None
+
+@penstock.udf
+def twice(x: float) -> float:
+    return x * 2
+
+@penstock.udtf
+def halves(x: float) -> list[float]:
+    return [x / 2, x / 2]
+
+@penstock.udaf
+class Bounds:
+    def initial(self) -> Span:
+        return Span(None, None)
+
+    def add(self, state: Span, x: float) -> Span:
+        if x < 0:
+            raise ValueError(f"{x} is below zero")
+        return Span(min(x, state.low if state.low is not None else x), max(x, state.high if state.high is not None else x))
+"""
+
+
+def test_run_with_functions_of_each_kind(tmp_path: Path, call: Call) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "plants.sql").write_text("""
+        CREATE STREAM s (k STRING KEY, x DOUBLE) WITH (kafka_topic='s', value_format='JSON', partitions=1);
+        CREATE TABLE spans AS SELECT k, BOUNDS(TWICE(x)) AS span FROM s GROUP BY k EMIT CHANGES;
+        CREATE STREAM parts AS SELECT k, HALVES(x) AS half FROM s EMIT CHANGES;
+        INSERT INTO s (k, x) VALUES ('a', 2.0); INSERT INTO s (k, x) VALUES ('a', -1.0); INSERT INTO s (k, x) VALUES ('a', 5.0);
+    """)
+    command = [sys.executable, "-m", "penstock.cli.main", "run", "plants.sql", "--data", "db", "--functions", "mine.py"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
+        wait_for(process, "Ctrl-C ends")
+        deadline, ended = time.monotonic() + 30, None
+        while (ended is None or '"HIGH": 10.0' not in ended.out) and time.monotonic() < deadline:
+            ended = call("query", "SELECT span FROM spans;", "--data", "db", "-o", "json", "--functions", "mine.py")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+        assert (process.returncode, err) == (0, "")
+    assert ended is not None
+    assert json.loads(ended.out) == {"SPAN": {"LOW": 4.0, "HIGH": 10.0}}
+    halves = call("query", "SELECT half FROM parts;", "--data", "db", "-o", "csv", "--functions", "mine.py")
+    assert halves.out.split() == ["HALF", "1.0", "1.0", "-0.5", "-0.5", "2.5", "2.5"]
+    (told,) = call("query", "SELECT reason, offset FROM PROCESSING_LOG;", "--data", "db", "-o", "json").out.splitlines()
+    assert json.loads(told) == {"REASON": "BOUNDS.add: ValueError: -2.0 is below zero (mine.py, line 26)", "OFFSET": 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Annotated, Any, TypedDict
 
@@ -84,6 +85,56 @@ def test_a_function_of_structs_maps_and_decimals() -> None:
     assert type_of("MOVED(STRUCT(x := 1E0, label := 'a'), MAP('x' := 2E0))") == "STRUCT<`X` DOUBLE, `LABEL` STRING>"
     assert value("TOTALS(ARRAY[STRUCT(name := 'a', values := ARRAY[1, 2])])") == {"a": 3}
     assert value("DOUBLED(CAST('1.25' AS DECIMAL(6, 2)))") == Decimal("2.50")
+
+
+EVERY: list[tuple[Any, str, Any]] = [
+    (bool, "TRUE", True),
+    (int, "7", 7),
+    (float, "1.5E0", 1.5),
+    (str, "'a'", "a"),
+    (bytes, "TO_BYTES('00ff', 'hex')", b"\x00\xff"),
+    (date, "CAST('2026-02-28' AS DATE)", date(2026, 2, 28)),
+    (time, "CAST('12:30:01' AS TIME)", time(12, 30, 1)),
+    (datetime, "CAST('2026-02-28T12:30:01.250' AS TIMESTAMP)", datetime(2026, 2, 28, 12, 30, 1, 250_000)),
+    (Annotated[Decimal, "DECIMAL(6, 2)"], "CAST('1.25' AS DECIMAL(6, 2))", Decimal("1.25")),
+    (Annotated[int, "INTEGER"], "7", 7),
+    (list[int], "ARRAY[1, NULL]", [1, None]),
+    (list[list[str]], "ARRAY[ARRAY['a']]", [["a"]]),
+    (dict[str, int], "MAP('a' := 1)", {"a": 1}),
+    (dict[str, list[Point]], "MAP('a' := ARRAY[STRUCT(x := 1E0, label := 'l')])", {"a": [Point(1.0, "l")]}),
+    (Point, "STRUCT(x := 1E0, label := CAST(NULL AS STRING))", Point(1.0, None)),
+    (Reading, "STRUCT(name := 'a', values := ARRAY[1])", {"name": "a", "values": [1]}),
+    (int | None, "7", 7),
+]
+
+
+@pytest.mark.parametrize(("annotation", "sql", "given"), EVERY, ids=lambda v: v if isinstance(v, str) else "")
+def test_every_annotation_takes_and_gives_its_values_and_null(annotation: Any, sql: str, given: Any) -> None:
+    seen = []
+
+    def same(x: Any) -> Any:
+        seen.append(x)
+        return x
+
+    same.__annotations__ = {"x": annotation, "return": annotation}
+    udf(same)
+    direct = value(sql)
+    assert value(f"SAME({sql})") == direct
+    assert seen == [given]
+    seen.clear()
+    assert value(f"SAME(CAST(NULL AS {type_of(sql)}))") is None
+    assert seen == ([None] if annotation == int | None else [])
+
+
+def test_a_function_of_a_built_in_ones_name_takes_its_place() -> None:
+    assert value("LCASE('A')") == "a"
+
+    @udf(name="lcase")
+    def other(text: str) -> str:
+        return f"{text}!"
+
+    assert value("LCASE('A')") == "A!"
+    assert other("a") == "a!"
 
 
 def test_an_exception_is_an_error_of_its_row() -> None:

@@ -20,6 +20,16 @@ def test_the_python_example_runs(tmp_path: Path) -> None:
     assert (ended.stdout.strip(), ended.stderr) == (said[1], "")
 
 
+def test_the_example_of_python_functions_runs(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "python-functions.md").read_text()
+    example, said = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL) for kind in ("python", "text"))
+    assert example
+    assert said
+    (tmp_path / "example.py").write_text(example[1])
+    ended = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.stdout, ended.stderr) == (said[1], "")
+
+
 def test_every_link_leads_somewhere() -> None:
     root = Path(__file__).parents[2]
     for page in (root / "README.md", *root.glob("docs/**/*.md"), *root.glob("pipelines/*/README.md")):

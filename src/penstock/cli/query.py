@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import penstock
-from penstock.cli.options import DEFAULT_FOLDER, Data
+from penstock.cli.options import DEFAULT_FOLDER, Data, Functions
 from penstock.cli.output import Output, write, write_row
 from penstock.cli.statements import nature_of, split
 from penstock.cli.topic import follow_topic
@@ -21,6 +21,7 @@ WAIT_S = 60
 def query(
     sql: Annotated[str, typer.Argument(metavar='"SQL"', help="One statement or several; `-` reads them from the input.")],
     data: Data = DEFAULT_FOLDER,
+    functions: Functions = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="How rows are written.")] = Output.table,
 ) -> None:
     """Run SQL on a database and print what it answers.
@@ -35,7 +36,7 @@ def query(
     statements = [statement for statement, _ in split(sys.stdin.read() if sql == "-" else sql)]
     natures = [nature_of(statement) for statement in statements]
     changes = "change" in natures
-    with penstock.connect(data, read_only=not changes and data != ":memory:") as db:
+    with penstock.connect(data, functions=functions, read_only=not changes and data != ":memory:") as db:
         for statement, nature in zip(statements, natures, strict=True):
             if nature == "rows that go on":
                 follow(db, statement, output)

@@ -6,6 +6,7 @@ in TRY so that the bad row alone becomes NULL, and says which rows those were an
 
 from __future__ import annotations
 
+import atexit
 import re
 import threading
 from collections.abc import Iterable
@@ -86,6 +87,8 @@ class Evaluator:
                 connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
                 if careful:
                     connection.execute("SET disabled_optimizers = 'common_subexpressions,expression_rewriter,statistics_propagation'")
+                # what a DuckDB holds of Python must go before the interpreter does, or its binding tells of leaks
+                atexit.register(connection.close)
                 Evaluator._instances[careful] = Instance(connection)
             self._instance = Evaluator._instances[careful]
             self.connection = self._instance.connection.cursor()
