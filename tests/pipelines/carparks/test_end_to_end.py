@@ -192,6 +192,10 @@ def test_a_killed_demo_goes_on_with_nothing_lost_and_nothing_twice(tmp_path: Pat
                 if not lines:
                     break
             process.send_signal(signal.SIGKILL)
+    bot = [sys.executable, "-m", "penstock.cli.main", "bot", "carparks", "--data", "parks", "--terminal"]
+    talk = subprocess.run(bot, cwd=tmp_path, input="/spaces Westgate\n", capture_output=True, text=True, timeout=120, check=False)
+    assert (talk.returncode, talk.stderr) == (0, ""), "nobody asks councils that are gone"
+    assert "\nWestgate: " in talk.stdout
     ended = subprocess.run([*command, "--alerts", "1"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, ended.stderr) == (0, ""), "the connectors wait for their addresses"
     assert "ALERT " in ended.stdout
