@@ -60,10 +60,6 @@ def rest(db: Database) -> None:
     for connector in db.catalog.connectors():
         if connector.kind == "SOURCE":
             db.execute(f"PAUSE CONNECTOR `{connector.name}`;")
-            # A pause does not wait for a request that is under way; a stop does.
-            db.connectors.stop(connector.name)
-            folder = None if connector.folder is None else Path(connector.folder)
-            db.connectors.start(connector.kind, connector.name, connector.options, folder=folder, paused=True)
 
 
 def _load_historic(db: Database) -> None:

@@ -42,7 +42,7 @@ def run(
     """Run until `stop` is set or so many unhappy platinum customers have shown. `speed`: ratings and moves come so many times as often."""
     config, view = config or load(), view or Dashboard()
     folder = Path(tempfile.mkdtemp(prefix="penstock-ratings-")) if db.path == ":memory:" else Path(db.path)
-    with running(config, folder / "customers") as address:
+    with running(config, folder) as address:
         try:
             _run(db, config, address, view, folder / "files" / "lake", speed=speed, seed=seed, stop=stop, alerts_max=alerts_max)
         finally:

@@ -21,6 +21,7 @@ from .config import Config
 
 START_S = 60
 USER = "penstock"
+SQLITE = Path("files", "customers.db")
 _ACCOUNTS = {"postgres": "postgres", "mysql": "mysql"}
 
 
@@ -38,8 +39,8 @@ class Address:
 
 @contextlib.contextmanager
 def running(config: Config, folder: Path) -> Iterator[Address]:
-    """The configured database while the block runs. One of our own lives below `folder`, and is found again there; one that an earlier run has left
-    running is taken over."""
+    """The configured database while the block runs. One of our own lives below `folder`, Penstock's, and is found again there: a server in
+    `customers`, a SQLite file in `files`, which connectors may read. One that an earlier run has left running is taken over."""
     if config.host:
         password = os.environ.get("RATINGS_DB_PASSWORD", "")
         port = config.port or (5432 if config.kind == "postgres" else 3306)
@@ -47,10 +48,11 @@ def running(config: Config, folder: Path) -> Iterator[Address]:
         return
     kind = _kept(folder) or _chosen(config.kind)
     if kind == "sqlite":
-        folder.mkdir(parents=True, exist_ok=True)
-        yield Address("sqlite", database=str((folder / "sqlite.db").resolve()))
+        file = folder / SQLITE
+        file.parent.mkdir(parents=True, exist_ok=True)
+        yield Address("sqlite", database=str(file.resolve()))
         return
-    home = _home(folder / kind, kind)
+    home = _home(folder / "customers" / kind, kind)
     password = _password(home)
     with _postgres(home, password) if kind == "postgres" else _mysql(home, password) as port:
         yield Address(kind, "127.0.0.1", port, USER, password)
@@ -58,9 +60,9 @@ def running(config: Config, folder: Path) -> Iterator[Address]:
 
 def _kept(folder: Path) -> str | None:
     """The database that an earlier run has made."""
-    if (folder / "sqlite.db").exists():
+    if (folder / SQLITE).exists():
         return "sqlite"
-    return next((kind for kind in _ACCOUNTS if (folder / kind / "data").exists()), None)
+    return next((kind for kind in _ACCOUNTS if (folder / "customers" / kind / "data").exists()), None)
 
 
 def _chosen(kind: str) -> str:

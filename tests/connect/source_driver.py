@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from penstock.connect.contract import RetriableError, Source, SourceDefinition, definition_of
+from penstock.connect.folders import Folders
 from penstock.connect.options import parse_options
 from penstock.connect.records import Position, SourceRecord
 from penstock.connect.secrets import Secrets
@@ -21,11 +23,19 @@ class Driver:
     """One task of a source. `records` are those committed, `positions` what was committed with them; `restart` goes on from there."""
 
     def __init__(
-        self, class_name: str, options: Mapping[str, str], *, task: int = 0, tasks: int = 1, positions: Mapping[str, Position] | None = None
+        self,
+        class_name: str,
+        options: Mapping[str, str],
+        *,
+        task: int = 0,
+        tasks: int = 1,
+        positions: Mapping[str, Position] | None = None,
+        folders: Sequence[Path] = (),
     ) -> None:
         definition = definition_of(class_name, "SOURCE")
         assert isinstance(definition, SourceDefinition)
         self._definition, self._given = definition, {"connector.class": class_name, **options}
+        self._folders = folders
         self.connector, self.task, self.tasks = "test", task, tasks
         self.positions: dict[str, Position] = dict(positions or {})
         self.records: list[SourceRecord] = []
@@ -35,7 +45,7 @@ class Driver:
         self.source: Source = self._open()
 
     def _open(self) -> Source:
-        self.secrets = Secrets()
+        self.secrets = Secrets(files=Folders(self._folders))
         return self._definition.open(parse_options(self._definition.all_options, self._given, self.secrets), self.secrets, self)
 
     def wait(self, seconds: float | None = None) -> bool:

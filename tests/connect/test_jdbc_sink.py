@@ -30,8 +30,8 @@ ROW = {"id": 1, "what": "x", "amount": Decimal("9.50"), "at": datetime(2020, 2, 
 
 
 @pytest.fixture
-def db() -> Iterator[penstock.Database]:
-    with penstock.connect(":memory:") as opened:
+def db(tmp_path: Path) -> Iterator[penstock.Database]:
+    with penstock.connect(":memory:", properties={"connector.file.allowed.paths": str(tmp_path)}) as opened:
         opened.execute(STREAM)
         yield opened
 

@@ -51,7 +51,7 @@ class SqliteFile(Server):
 
 
 @pytest.fixture
-def source(server: Server) -> Iterator[Callable[..., Driver]]:
+def source(server: Server, tmp_path: Path) -> Iterator[Callable[..., Driver]]:
     """Make a driver of the source on the database; keyword arguments are options, with `_` for the dot."""
     opened: list[Driver] = []
 
@@ -59,7 +59,8 @@ def source(server: Server) -> Iterator[Callable[..., Driver]]:
         given = {"connection.url": server.jdbc_url, "topic.prefix": "demo-", "poll.interval.ms": "20"}
         if server.dialect != "sqlite":
             given |= {"connection.user": server.user, "connection.password": server.password}
-        opened.append(Driver(CLASS, given | {name.replace("_", "."): text for name, text in options.items()}, task=task, tasks=tasks))
+        given |= {name.replace("_", "."): text for name, text in options.items()}
+        opened.append(Driver(CLASS, given, task=task, tasks=tasks, folders=[tmp_path]))
         return opened[-1]
 
     yield make

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,26 @@ def test_pause_keeps_the_place_and_resume_goes_on(log: Log, web: WebServer, runt
     assert runtime.wait_idle(10)
     assert runtime.status("pager").state == "RUNNING"
     assert log.committed("connect-pager") == {("alerts", 0): 2}
+
+
+def test_a_pause_waits_for_the_answer_to_a_request(log: Log, web: WebServer, runtime: ConnectRuntime, start: Start) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def decide(request: Request) -> Answer:
+        asked.set()
+        assert answer.wait(20)
+        return Answer()
+
+    web.decide = decide
+    send(log, "alerts", [{"N": 1}])
+    start()
+    assert asked.wait(20)
+    assert not runtime.pause("pager", 0.01)
+    releasing = threading.Timer(0.05, answer.set)
+    releasing.start()
+    assert runtime.pause("pager")
+    assert log.committed("connect-pager") == {("alerts", 0): 1}
+    releasing.join()
 
 
 def test_it_can_start_paused(log: Log, web: WebServer, runtime: ConnectRuntime) -> None:

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -175,6 +176,45 @@ def test_a_pause_ends_a_wait_at_once_and_resume_goes_on(log: Log, runtime: Conne
     runtime.resume("world")
     assert runtime.wait_idle(20)
     assert values(log, "from-a") == [b"1"]
+
+
+def test_a_pause_waits_for_what_is_under_way(log: Log, runtime: ConnectRuntime, far: FarSide, begin: Start) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def slow(part: str, n: int, item: Any) -> SourceRecord:
+        asked.set()
+        assert answer.wait(20)
+        return SourceRecord("from-a", item)
+
+    far.record = slow
+    far.add("a", "1")
+    begin()
+    assert asked.wait(20)
+    assert not runtime.pause("world", 0.01), "the far side has not answered yet"
+    assert far.closed == 0
+    releasing = threading.Timer(0.05, answer.set)
+    releasing.start()
+    assert runtime.pause("world")
+    assert (far.closed, runtime.positions("world"), values(log, "from-a")) == (1, {"a": {"next": 1}}, [b"1"])
+    assert runtime.pause("world"), "it rests already"
+    far.add("a", "2")
+    runtime.resume("world")
+    assert runtime.wait_idle(20)
+    assert values(log, "from-a") == [b"1", b"2"]
+    releasing.join()
+
+
+def test_a_pause_does_not_wait_for_a_retry_or_a_restart(runtime: ConnectRuntime, far: FarSide, begin: Start) -> None:
+    far.failures.append(not_now(retry_after_s=3000))
+    begin()
+    until(lambda: runtime.status("world").tasks[0].reason != "")
+    assert runtime.pause("world")
+    assert far.closed == 1
+    far.failures.append(never())
+    runtime.resume("world")
+    until(lambda: runtime.status("world").state == "FAILED")
+    assert runtime.pause("world")
+    assert runtime.status("world").state == "PAUSED"
 
 
 def test_idle_means_that_it_looked(log: Log, runtime: ConnectRuntime, far: FarSide, begin: Start) -> None:

@@ -43,6 +43,7 @@ class Life:
         self._delivered = self._refused = self._restarts = 0
         self._commands = 0  # pauses, resumes and stops so far
         self._commands_at_start = 0  # of the present run: any later one ends it, even a pause that was taken back at once
+        self._working = False  # between the permission of a run and its end, connections closed
         self._idle_at = -1
         self._woken = False
         self._asked = 0  # how often it was asked whether there is anything to do
@@ -81,6 +82,11 @@ class Life:
                 lambda: self._state in ("PAUSED", "STOPPED") or (self._state == "RUNNING" and self._idle_at >= ticket), timeout_s
             )
 
+    def wait_rest(self, timeout_s: float) -> bool:
+        """Wait until a pause or a stop has ended the present run, or a resume has taken it back; whether that came within `timeout_s`."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._working or self._wanted == "RUNNING", timeout_s)
+
     def wake(self) -> None:
         """End the present `wait_for_wake`, or else the next one."""
         with self._changed:
@@ -92,6 +98,8 @@ class Life:
     def await_permission(self) -> bool:
         """Wait while paused or, where failed, until the time of the restart. False: stop."""
         with self._changed:
+            self._working = False
+            self._changed.notify_all()
             if self._state == "FAILED" and self._wanted == "RUNNING":
                 wait_ms = min(self._restart_ms_max, self._restart_ms * 2 ** min(self._restarts, 20))
                 self._changed.wait_for(lambda: self._wanted != "RUNNING" or self._state != "FAILED", wait_ms / 1000)
@@ -100,6 +108,7 @@ class Life:
             if self._wanted == "STOPPED":
                 return False
             self._state = "RUNNING"
+            self._working = True
             self._commands_at_start = self._commands
             self._woken = False
             return True

@@ -106,10 +106,13 @@ class ConnectRuntime:
         for task in running.tasks:
             task.start()
 
-    def pause(self, name: str) -> None:
-        """Stop delivering; the place is kept. Raises ConnectorError for an unknown name, as all the others do."""
-        for task in self._find(name).tasks:
-            task.pause()
+    def pause(self, name: str, timeout_s: float = 10.0) -> bool:
+        """Stop delivering; the place is kept. What is under way may finish: wait for it, at most `timeout_s`, and say whether all is at rest now,
+        so that nothing more comes. Raises ConnectorError for an unknown name, as all the others do."""
+        tasks, deadline = self._find(name).tasks, time.monotonic() + timeout_s
+        for task in tasks:
+            task.ask_to_pause()
+        return all(task.wait_rest(max(0.0, deadline - time.monotonic())) for task in tasks)
 
     def resume(self, name: str) -> None:
         """Go on after a pause, or at once after a failure."""

@@ -66,10 +66,14 @@ class Task:
         """Start the thread."""
         self._thread.start()
 
-    def pause(self) -> None:
-        """Stop working, keep the place."""
+    def ask_to_pause(self) -> None:
+        """Stop working, keep the place; what is under way may finish."""
         self._life.want("PAUSED")
         self._setup.worker.log.wake()
+
+    def wait_rest(self, timeout_s: float) -> bool:
+        """Wait, after a pause, until nothing is under way; whether that came in time."""
+        return self._life.wait_rest(timeout_s)
 
     def resume(self) -> None:
         """Go on from the committed place; a FAILED task tries again at once."""

@@ -153,7 +153,8 @@ STATEMENTS: tuple[Definition, ...] = (
         "PAUSE CONNECTOR",
         (ast.PauseConnector,),
         "PAUSE CONNECTOR name",
-        "Stops a connector's tasks, which keep their place; it stays paused when the database is opened again.",
+        "Stops a connector's tasks, which keep their place. What is under way is waited for, at most 10 s; then nothing more comes. It stays paused "
+        "when the database is opened again.",
         ("PAUSE CONNECTOR `mqtt-source`;",),
     ),
     Definition(

@@ -219,11 +219,11 @@ def drop_connector(db: Database, statement: ast.DropConnector) -> Result:
 
 
 def pause_connector(db: Database, statement: ast.PauseConnector) -> Result:
-    """Stop the tasks; they stay so when the database is opened again."""
+    """Stop the tasks and wait until they rest; they stay so when the database is opened again."""
     connector = _known(db, statement.name, statement.position)
     db.catalog.put(replace(connector, paused=True))
-    db.connectors.pause(connector.name)
-    return Result(f"Connector {connector.name} is paused.")
+    at_rest = db.connectors.pause(connector.name)
+    return Result(f"Connector {connector.name} is paused{'' if at_rest else '; a request of it is still under way'}.")
 
 
 def resume_connector(db: Database, statement: ast.ResumeConnector) -> Result:

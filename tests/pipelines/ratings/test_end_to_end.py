@@ -86,13 +86,13 @@ def test_killed_and_started_again_it_says_what_the_oracle_says(kind: str, home: 
         assert (ended.returncode, ended.stderr) == (0, ""), "the connectors wait until their database runs"
         check(kind, folder, web)
     finally:
-        with running(dataclasses.replace(load(), kind=kind), folder / "customers"):
+        with running(dataclasses.replace(load(), kind=kind), folder):
             pass  # stops what a killed run has left
 
 
 def check(kind: str, folder: Path, web: WebServer) -> None:
     """Compare what lies in the folder with the oracle, and with the customers' database."""
-    with running(dataclasses.replace(load(), kind=kind), folder / "customers") as address, penstock.connect(folder, start_connectors=False) as db:
+    with running(dataclasses.replace(load(), kind=kind), folder) as address, penstock.connect(folder, start_connectors=False) as db:
         table = CustomersTable(address)
         truth = table.rows()
         table.close()
@@ -134,7 +134,7 @@ def test_latency(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     idle machine)."""
     require(program("initdb"), "PostgreSQL", "As root on Debian `make test` installs it; tests/debian-packages.txt names its package.")
     config = dataclasses.replace(load(), kind="postgres", per_second=1)
-    with penstock.connect(home / "db") as db, running(config, home / "db" / "customers") as address:
+    with penstock.connect(home / "db") as db, running(config, home / "db") as address:
         table = CustomersTable(address)
         table.fill()
         set_up(db, config, address, seed=1)
@@ -171,7 +171,7 @@ def test_a_customer_that_is_deleted_is_gone(home: Path) -> None:
     """The tombstone goes through: the rating of one who left has no customer."""
     require(program("initdb"), "PostgreSQL", "As root on Debian `make test` installs it; tests/debian-packages.txt names its package.")
     config = dataclasses.replace(load(), kind="postgres", per_second=1)
-    with penstock.connect(home / "db") as db, running(config, home / "db" / "customers") as address:
+    with penstock.connect(home / "db") as db, running(config, home / "db") as address:
         table = CustomersTable(address)
         table.fill()
         set_up(db, config, address, seed=1)

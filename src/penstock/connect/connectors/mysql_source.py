@@ -38,7 +38,7 @@ OPTIONS = (
         None,
         minimum=1,
     ),
-    Option("database.ssl.ca", "string", "The file of the certificates to trust; the connection is then encrypted and the server verified.", None),
+    Option("database.ssl.ca", "path", "The file of the certificates to trust; the connection is then encrypted and the server verified.", None),
     Option("database.include.list", "list", "Regular expressions of the databases to capture; empty: all.", (), aliases=("database.whitelist",)),
     Option("database.exclude.list", "list", "Regular expressions of databases to leave out.", (), aliases=("database.blacklist",)),
     *COMMON_OPTIONS,
@@ -178,7 +178,7 @@ class MySqlSource:
             "password": options["database.password"] or "", "charset": "utf8mb4", "connect_timeout": 30, "read_timeout": 3 * HEARTBEAT_S,
         }  # fmt: skip
         if options["database.ssl.ca"]:
-            settings |= {"ssl_ca": options["database.ssl.ca"], "ssl_verify_cert": True, "ssl_verify_identity": True}
+            settings |= {"ssl_ca": str(options["database.ssl.ca"]), "ssl_verify_cert": True, "ssl_verify_identity": True}
         return settings
 
     # ------------------------------------------------------------------ the snapshot

@@ -16,6 +16,7 @@ from penstock.connect.changes.postgres_stream import EPOCH_US, KeepAlive, Replic
 from penstock.connect.changes.seam import Seam
 from penstock.connect.contract import RetriableError, SourceContext, SourceDefinition
 from penstock.connect.databases.address import need
+from penstock.connect.databases.local_files import authorities
 from penstock.connect.options import REQUIRED, Option
 from penstock.connect.records import SourceBatch, SourceRecord
 from penstock.connect.secrets import Secrets
@@ -34,7 +35,7 @@ OPTIONS = (
     Option("database.port", "integer", "The server's port.", 5432, minimum=1),
     Option("database.dbname", "string", "The database.", REQUIRED),
     Option("database.sslmode", "string", "How to encrypt, as libpq has it: `disable`, `prefer`, `require`, `verify-ca`, `verify-full`.", "prefer"),
-    Option("database.sslrootcert", "string", "The file of the certificates to trust.", None),
+    Option("database.sslrootcert", "string", "The file of the certificates to trust; `system` for those of the system.", None),
     Option("plugin.name", "choice", "The output plugin: PostgreSQL's own.", "pgoutput", choices=("pgoutput",)),
     Option("slot.name", "string", "The replication slot, by which the server keeps what was not read. Each connector needs its own.", "debezium"),
     Option(
@@ -79,6 +80,7 @@ class PostgresSource:
         self._batch: int = options["max.batch.size"]
         self._skipped = set(options["skipped.operations"])
         self._heartbeat = Heartbeat(options, self._prefix)
+        self._conninfo = _conninfo(options, secrets)
         self._database: PostgresDatabase | None = None
         self._replication: ReplicationConnection | None = None
         self._reading: ConsistentReading | None = None
@@ -152,7 +154,7 @@ class PostgresSource:
 
     def _start(self) -> None:
         options = self._options
-        self._database = PostgresDatabase(_conninfo(options), self._secrets.redact)
+        self._database = PostgresDatabase(self._conninfo, self._secrets.redact)
         self._tables.clear()
         self._load()
         self._database.check()
@@ -373,11 +375,13 @@ def _sortable(table: ChangedTable, row: Row) -> list[Any] | None:
     return key if key and all(isinstance(part, int | str) for part in key) else None
 
 
-def _conninfo(options: Mapping[str, Any]) -> dict[str, Any]:
+def _conninfo(options: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
+    trusted = options["database.sslrootcert"]
     given = {
         "host": options["database.hostname"], "port": options["database.port"], "dbname": options["database.dbname"],
         "user": options["database.user"],
-        "password": options["database.password"], "sslmode": options["database.sslmode"], "sslrootcert": options["database.sslrootcert"],
+        "password": options["database.password"], "sslmode": options["database.sslmode"],
+        "sslrootcert": trusted and authorities(trusted, "database.sslrootcert", secrets.files),
     }  # fmt: skip
     return {name: value for name, value in given.items() if value is not None} | {
         "options": SESSION, "client_encoding": "UTF8", "application_name": "penstock", "connect_timeout": 30,

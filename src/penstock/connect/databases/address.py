@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from penstock.connect.databases.local_files import held
 from penstock.connect.options import REQUIRED, Option
 from penstock.connect.secrets import Secrets
 from penstock.errors import ConfigError
@@ -19,7 +20,8 @@ CONNECTION_OPTIONS = (
         "connection.url",
         "address",
         "The database: `jdbc:postgresql://HOST:PORT/DATABASE`, `jdbc:mysql://...`, `jdbc:mariadb://...`, `jdbc:sqlite:FILE`, or an address as "
-        "SQLAlchemy writes it. A password in it is not shown.",
+        "SQLAlchemy writes it. A password in it is not shown. A file in it, SQLite's or a certificate, lies below the folders that "
+        "connectors may use.",
         REQUIRED,
     ),
     Option("connection.user", "string", "The user, where the address does not name one.", None),
@@ -60,6 +62,7 @@ def database_url(options: Mapping[str, Any], secrets: Secrets) -> tuple[sqlalche
         username=options["connection.user"] or url.username,
         password=options["connection.password"] or url.password,
     )
+    url = held(url, secrets.files)
     dialect = url.get_backend_name()
     driver, extra, module = DRIVERS.get(dialect, ("", "", ""))
     if driver and "+" not in url.drivername:
@@ -116,7 +119,8 @@ def _from_jdbc(text: str) -> tuple[sqlalchemy.URL, dict[str, Any]]:
         raise ConfigError("'connection.url' is no address of a database.", mend="Write jdbc:postgresql://HOST:PORT/DATABASE, or the like.")
     dialect, rest = match[1].lower(), match[2]
     if dialect == "sqlite":
-        return sqlalchemy.URL.create("sqlite", database=rest.partition("?")[0]), {}
+        # The parameters tune the Java driver, unless the name is an address itself, which SQLite reads.
+        return sqlalchemy.URL.create("sqlite", database=rest if rest.startswith("file:") else rest.partition("?")[0]), {}
     if dialect not in DRIVERS:
         raise ConfigError(
             f"'connection.url' is of the database '{dialect}', whose JDBC spelling is not known here.",
