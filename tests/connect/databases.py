@@ -56,6 +56,12 @@ class Server:
         engine.dispose()
         return rows
 
+    def drop_slots(self) -> None:
+        """Drop the replication slots of this database of PostgreSQL's, each when its reader has gone."""
+        deadline = time.monotonic() + 20
+        while self.run("SELECT 1 FROM pg_replication_slots WHERE database = current_database()") and time.monotonic() < deadline:
+            self.run("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database() AND NOT active")
+
     def fresh(self) -> Server:
         """A new, empty database on this server."""
         name = f"test_{uuid.uuid4().hex[:12]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 from tests.connect.json_records import runtime_over
 
@@ -13,7 +14,7 @@ from penstock.log import open_log
 
 def main() -> None:
     log = open_log(sys.argv[1])
-    runtime = runtime_over(log, restart_ms=50, restart_ms_max=200)
+    runtime = runtime_over(log, restart_ms=50, restart_ms_max=200, file_folders=[Path(sys.argv[1]).parent])
     for name, (kind, properties) in json.loads(sys.argv[2]).items():
         runtime.start(kind, name, properties)
     wanted = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {"": 1}

@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import secrets as random_secrets
-import signal
-import subprocess
-import sys
 import threading
 from collections import Counter
 from pathlib import Path
 
 from tests.connect.json_records import send
+from tests.connect.killed import Killed, records
 from tests.connect.mosquitto import PASSWORD, USER, Listener, Mosquitto
 from tests.connect.web_server import Answer, Request, WebServer
 
 from penstock.connect.connectors import http_source
 from penstock.log import open_log
 
-ROOT = Path(__file__).parents[2]
 MESSAGES, ROWS, LONG, ALERTS = 400, 100, 3 * http_source.BATCH_MAX, 300
 KILLS = 3
 
 
 def values(folder: Path, topic: str) -> list[str]:
     """The values of all records of a topic, as text."""
-    log = open_log(folder)
-    try:
-        found: list[str] = []
-        while len(found) < log.end_offset(topic, 0):
-            found += [value.decode() for value in log.read(topic, 0, len(found), max_records=10_000)["value"].to_pylist()]
-        return found
-    finally:
-        log.close()
+    return [(value or b"").decode() for _, value in records(folder, topic)]
 
 
 def test_every_record_is_there_once(tmp_path: Path, mosquitto: Mosquitto, web: WebServer) -> None:
@@ -62,8 +51,7 @@ def test_every_record_is_there_once(tmp_path: Path, mosquitto: Mosquitto, web: W
         "pages": ["SOURCE", polls | {"url": f"{web.url}/?from=${{offset}}", "kafka.topic": "rows", "http.initial.offset": "0"}],
         "long": ["SOURCE", polls | {"url": f"{web.url}/long", "kafka.topic": "long", "request.interval.ms": "300"}],
     }
-    command = [sys.executable, "-m", "tests.connect.run_connectors", str(folder), json.dumps(connectors)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    killed = Killed(folder, connectors)
     listener = Listener(mosquitto, f"{root}/out")
     mosquitto.publish([(f"{root}/in/0", "kept")], retain=True)  # comes when the subscription stands
     subscribed = threading.Event()
@@ -76,19 +64,9 @@ def test_every_record_is_there_once(tmp_path: Path, mosquitto: Mosquitto, web: W
     publisher = threading.Thread(target=publish)
     publisher.start()
     for _ in range(KILLS):
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        lines_left, arrived = random_.randint(2, 12), 0
-        while lines_left or not arrived:
-            arrived = json.loads(process.stdout.readline()).get("data_mqtt", 0)
-            lines_left = max(0, lines_left - 1)
-        subscribed.set()
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        killed.kill_after(random_.randint(2, 12), "data_mqtt", subscribed.set)
     publisher.join(60)
-    wanted = {"data_mqtt": MESSAGES + 1, "rows": ROWS, "long": LONG}
-    subprocess.run([*command, json.dumps(wanted)], cwd=ROOT, env=environment, check=True, timeout=120, stdout=subprocess.DEVNULL)
+    killed.finish({"data_mqtt": MESSAGES + 1, "rows": ROWS, "long": LONG})
 
     assert Counter(values(folder, "data_mqtt")) == Counter(["kept", *(f"message {n}" for n in range(MESSAGES))])
     assert values(folder, "rows") == [f"row {n}" for n in range(ROWS)]

@@ -50,9 +50,7 @@ def capture(server: Server) -> Iterator[Callable[..., Driver]]:
     yield make
     for driver in opened:
         driver.close()
-    deadline = time.monotonic() + 20
-    while server.run("SELECT 1 FROM pg_replication_slots WHERE database = current_database()") and time.monotonic() < deadline:
-        server.run("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database() AND NOT active")
+    server.drop_slots()
 
 
 def test_snapshot_then_changes(server: Server, capture: Callable[..., Driver]) -> None:
