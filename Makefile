@@ -1,18 +1,19 @@
 # Each target is the only command needed: it makes .venv and installs what it lacks first.
-# PYTHON=/path/to/python3.11 chooses the interpreter, PYTEST_ARGS and DEMO_ARGS are passed on.
+# PYTHON=/path/to/python3.11 chooses the interpreter, DEMO the system that is shown; PYTEST_ARGS and DEMO_ARGS are passed on.
 
 .PHONY: help demo test lint docs bench soak lock environment clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
+DEMO ?= houseplants
 DEMO_ARGS ?=
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile | awk -F': ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-demo: environment  ## houseplants, live in the terminal: the first alert within a minute
-	@$(BIN)/penstock demo houseplants $(DEMO_ARGS)
+demo: environment  ## a whole system, live in the terminal: houseplants, or DEMO=ratings, socks, survey, carparks
+	@$(BIN)/penstock demo $(DEMO) $(DEMO_ARGS)
 
 test: environment  ## everything that must hold: lint, types, documentation, tests
 	@sh scripts/debian-packages
