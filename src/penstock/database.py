@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import sys
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -302,6 +303,8 @@ def _close_what_is_open() -> None:
     for database in list(_OPEN):
         with contextlib.suppress(Error):
             database.close()
+    if (evaluation := sys.modules.get("penstock.engine.evaluate")) is not None:  # after the databases, whose queries use it
+        evaluation.Evaluator.close_all()
 
 
 def connect(

@@ -6,7 +6,7 @@ in TRY so that the bad row alone becomes NULL, and says which rows those were an
 
 from __future__ import annotations
 
-import atexit
+import contextlib
 import re
 import threading
 from collections.abc import Iterable
@@ -87,8 +87,6 @@ class Evaluator:
                 connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
                 if careful:
                     connection.execute("SET disabled_optimizers = 'common_subexpressions,expression_rewriter,statistics_propagation'")
-                # what a DuckDB holds of Python must go before the interpreter does, or its binding tells of leaks
-                atexit.register(connection.close)
                 Evaluator._instances[careful] = Instance(connection)
             self._instance = Evaluator._instances[careful]
             self.connection = self._instance.connection.cursor()
@@ -96,6 +94,16 @@ class Evaluator:
         self._waiting: dict[str, pa.Table] = {}
         self._known: dict[str, pa.Table] = {}
         self._count = 0
+
+    @classmethod
+    def close_all(cls) -> None:
+        """End every DuckDB, as the program ends and no query runs any more: what it holds of Python must go before the interpreter does, or its
+        binding tells of leaks. One that a thread is still busy with is left to its fate."""
+        with cls._lock:
+            for instance in cls._instances.values():
+                with contextlib.suppress(duckdb.Error):
+                    instance.connection.close()
+            cls._instances.clear()
 
     def need(self, functions: Iterable[PythonFunction]) -> None:
         """Register Python functions, each once."""
