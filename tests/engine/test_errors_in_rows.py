@@ -96,6 +96,23 @@ def test_arithmetic_with_null_in_a_lambda_is_an_error_of_the_call(batching: bool
 
 
 @MODES
+@pytest.mark.parametrize(
+    ("select", "value", "said"),
+    [
+        ("TRANSFORM(V, x => x + 5)", [1, None], "R: X + 5 is NULL in a lambda, where X is NULL; COALESCE gives NULL a value"),
+        ("REDUCE(V, 1, (s, x) => s * 2 + x)", [None], "R: (S * 2) + X is NULL in a lambda, where S is 1, X is NULL; COALESCE gives NULL a value"),
+        ("TRANSFORM(V, x => TRANSFORM(ARRAY[x], y => -x / 2E0))", [None], "R: -X is NULL in a lambda, where X is NULL; COALESCE gives NULL a value"),
+        ("TRANSFORM(V, x => JSON_ARRAY_LENGTH('{'))", [1], "R: '{' is no JSON: expecting property name enclosed in double quotes at character 2"),
+        ("TRANSFORM(MAP('a' := V, 'b' := V), (k, v) => 'c', (k, v) => v)", [1], "R: two entries of a MAP have the same key"),
+    ],
+)
+def test_what_the_log_says_of_a_lambda(batching: bool, select: str, value: list[Any], said: str) -> None:
+    with Driver(batching=batching) as driver:
+        assert outcome(driver, select, [value], "V ARRAY<INT>") == [None]
+        assert [complaint["reason"] for complaint in complaints(driver)] == [said]
+
+
+@MODES
 def test_an_aggregate_passes_over_a_failing_argument(batching: bool) -> None:
     with Driver(batching=batching) as driver:
         driver.execute("CREATE STREAM S (K STRING KEY, V STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")

@@ -76,7 +76,7 @@ CASES = {
         "T: 'soon' is not a timestamp", '{"X":2}',
     ),
     "no timestamp": Case(
-        STREAM.replace("JSON'", "JSON', timestamp='b'"), "SELECT id, n AS x FROM s", ("a", "{}"), "DESERIALIZATION", "B: None is not a timestamp",
+        STREAM.replace("JSON'", "JSON', timestamp='b'"), "SELECT id, n AS x FROM s", ("a", "{}"), "DESERIALIZATION", "B: NULL is not a timestamp",
         '{"X":2}',
     ),
     "CAST": Case(
@@ -259,7 +259,7 @@ def test_a_bad_timestamp_can_be_made_to_stop_a_query(db: Database) -> None:
     db.execute("SET 'ksql.timestamp.throw.on.invalid' = 'true';" + STREAM.replace("JSON'", "JSON', timestamp='b'"))
     db.execute("CREATE STREAM o AS SELECT id, n AS x FROM s;")
     send(db, [("g", GOOD), ("a", "{}")])
-    with pytest.raises(DataError, match="B: None is not a timestamp"):
+    with pytest.raises(DataError, match="B: NULL is not a timestamp"):
         db.wait_idle()
     assert written(db) == []
 

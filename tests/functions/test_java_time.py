@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from tests.functions.evaluation import connection
 
+from penstock.functions import java_time
+from penstock.functions.java_regex import compiled, replacement
 from penstock.functions.java_time import from_millis, pattern, text_to_timestamp, to_millis, zone
+from penstock.functions.scalar.json import steps_of
 
 MOMENT = datetime(2020, 7, 5, 15, 4, 9, 123456, ZoneInfo("America/New_York"))
 
@@ -84,3 +88,26 @@ def test_zones() -> None:
 def test_milliseconds() -> None:
     assert to_millis(from_millis(-1)) == -1
     assert to_millis(text_to_timestamp("2018-05-11T21:58:33.5Z")) == 1526075913500
+
+
+def test_unknown_zones_do_not_read_the_time_zone_database_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+
+    def look() -> set[str]:
+        looked.append(1)
+        return {"Europe/Paris"}
+
+    monkeypatch.setattr(java_time, "available_timezones", look)
+    java_time.known_zones.cache_clear()
+    try:
+        for number in range(3):
+            with pytest.raises(ValueError, match=f"'Nowhere/{number}'"):
+                zone(f"Nowhere/{number}")
+    finally:
+        java_time.known_zones.cache_clear()
+    assert len(looked) == 1
+
+
+@pytest.mark.parametrize("cached", [zone, pattern, compiled, replacement, steps_of])
+def test_what_is_kept_of_texts_in_the_data_is_bounded(cached: Any) -> None:
+    assert cached.cache_parameters()["maxsize"] == 1024

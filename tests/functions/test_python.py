@@ -16,6 +16,7 @@ from penstock.functions import describe
 from penstock.functions.define import FUNCTIONS
 from penstock.functions.python import udaf, udf, udtf
 from penstock.sql.types import BIGINT, STRING
+from penstock.testing import Driver
 
 
 @dataclass
@@ -214,8 +215,7 @@ def test_an_aggregate_with_a_result_and_undo() -> None:
     assert mean.add([(1, 1), (4, 3)]).result == 3.25
     assert mean.take([(4, 3)]).result == 1.0
     assert mean.take([(1, 1)]).result is None
-    with pytest.raises(SqlError, match="has no method merge"):
-        mean.combined(mean)
+    assert not mean.resolved.sessions
 
 
 @pytest.mark.parametrize(
@@ -239,3 +239,46 @@ def test_annotations_that_say_too_little(annotations: dict[str, Any], said: str)
 def test_an_aggregate_without_its_methods_is_refused() -> None:
     with pytest.raises(SqlError, match="has no method initial"):
         udaf(type("Empty", (), {}))
+
+
+def test_parameters_behind_any_number_of_values_are_the_last_arguments() -> None:
+    @udf
+    def joined(first: str, *parts: str, tail: Annotated[Decimal, "DECIMAL(4, 1)"]) -> str:
+        return "/".join((first, *parts, str(tail)))
+
+    @udf
+    def added(*points: Point, times: int) -> int:
+        return times * sum(int(point.x) for point in points)
+
+    assert value("JOINED('a', 'b', 'c', CAST(1.5 AS DECIMAL(4, 1)))") == "a/b/c/1.5"
+    assert value("JOINED('a', CAST(1.5 AS DECIMAL(4, 1)))") == "a/1.5"
+    assert value("ADDED(STRUCT(X := 2E0, LABEL := 'b'), STRUCT(X := 3E0, LABEL := 'c'), 10)") == 50
+    assert describe("JOINED").shown == ("JOINED(first STRING, parts STRING..., tail DECIMAL(4, 1)) -> STRING",)
+    with pytest.raises(SqlError, match="takes factor by name, which SQL cannot do"):
+
+        @udf
+        def scaled(x: int, *, factor: int) -> int:
+            return x * factor
+
+
+def test_an_aggregate_with_any_number_of_values_in_the_middle() -> None:
+    @udaf(name="MID_VAR_ARG")
+    class _MidVarArg:
+        """The first number and the lengths of the texts of every row, upon the two last numbers."""
+
+        def initial(self) -> dict[str, int]:
+            return {}
+
+        def add(self, state: dict[str, int], first: int | None, *parts: str | None, step: int, start: int) -> dict[str, int]:
+            return {"sum": state.get("sum", step + start) + (first or 0) + sum(len(part) for part in parts if part is not None)}
+
+        def result(self, state: dict[str, int]) -> int:
+            return state["sum"]
+
+    with Driver(batching=False) as driver:
+        driver.execute("CREATE STREAM S (K INT KEY, N BIGINT, T STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        driver.execute("CREATE TABLE O AS SELECT K, MID_VAR_ARG(N, 'hello', '10', '20', T, '3', 7, 3) AS R FROM S GROUP BY K;")
+        for key, number, text in [(0, 6, "hi"), (1, 2, "a"), (0, None, "hello"), (0, 5, None)]:
+            driver.send("s", key, {"N": number, "T": text})
+        driver.run()
+        assert [(r.key, r.value["R"]) for r in driver.read("O")] == [(0, 28), (1, 23), (0, 43), (0, 58)]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from penstock.errors import SqlError
 from penstock.functions import describe
 from penstock.functions.define import FUNCTIONS
 from penstock.functions.python import udaf, udf, udtf
@@ -285,3 +286,40 @@ def test_a_push_query_goes_on_without_the_record(driver: Driver) -> None:
         driver.send("s", "a", {"V": value})
         driver.run()
     assert running.result().rows[-1] == ["a", 3]
+
+
+WINDOW = "FROM S WINDOW SESSION (1 SECOND) GROUP BY K"
+
+
+@pytest.mark.parametrize(
+    ("asked", "place"),
+    [
+        (f"LONE(V) AS L {WINDOW}", "1:29"),
+        (f"COUNT(*) AS N,\n 1 + LONE(V) AS L {WINDOW}", "2:6"),
+        (f"COUNT(*) AS N {WINDOW}\nHAVING LONE(V) > 1", "2:8"),
+    ],
+)
+def test_an_aggregate_that_cannot_be_joined_is_refused_in_sessions(driver: Driver, asked: str, place: str) -> None:
+    udaf(name="LONE")(Shown)
+    driver.execute(STREAM)
+    sql = f"CREATE TABLE O AS SELECT K, {asked};"
+    with pytest.raises(SqlError) as told:
+        driver.execute(sql)
+    assert str(told.value) == (
+        f"Line {place}: LONE cannot run in session windows, which grow together: it has no method merge. Write one: merge(self, earlier, later)."
+    )
+    driver.execute(sql.replace("SESSION (1 SECOND)", "TUMBLING (SIZE 1 SECOND)"))
+
+
+def test_an_aggregate_that_takes_nothing_back_is_refused_over_a_table_where_it_stands(driver: Driver) -> None:
+    class Lone:
+        def initial(self) -> int:
+            return 0
+
+        def add(self, state: int, value: int) -> int:
+            return state + value
+
+    udaf(name="LONE")(Lone)
+    driver.execute(TABLE)
+    with pytest.raises(SqlError, match=r"Line 2:6: The aggregation function\(s\) \(LONE\) cannot be applied to a table source"):
+        driver.execute("CREATE TABLE O AS SELECT G,\n     LONE(V) AS L FROM S GROUP BY G;")

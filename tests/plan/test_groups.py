@@ -37,6 +37,7 @@ def steps_of(step: Step) -> list[Step]:
 
 @pytest.mark.parametrize(("query", "schema"), [
     ("SELECT ID, COUNT(*) FROM S GROUP BY ID", "`ID` INT KEY, `KSQL_COL_0` BIGINT"),
+    ("SELECT ID, MAX(*) AS M, COLLECT_LIST() AS L FROM S GROUP BY ID", "`ID` INT KEY, `M` BIGINT, `L` ARRAY<BIGINT>"),
     ("SELECT NAME AS K, SUM(V) AS TOTAL FROM S GROUP BY NAME", "`K` STRING KEY, `TOTAL` INT"),
     ("SELECT V, NAME, V + 1, COUNT() FROM S GROUP BY NAME, V", "`NAME` STRING KEY, `V` INT KEY, `KSQL_COL_0` INT, `KSQL_COL_1` BIGINT"),
     ("SELECT LEN(NAME), MAX(V + 1) FROM S GROUP BY LEN(NAME)", "`KSQL_COL_0` INT KEY, `KSQL_COL_1` INT"),
@@ -112,6 +113,7 @@ def test_table_functions_stand_side_by_side() -> None:
     ("SELECT ID, COUNT(*) FROM S GROUP BY ID EMIT FINAL", "EMIT FINAL is only supported for windowed aggregations."),
     ("SELECT ID, EXPLODE(L), COUNT(*) FROM S GROUP BY ID", "Table functions cannot be used with aggregations."),
     ("SELECT V, COUNT(*) FROM BARE GROUP BY V", "Source(s) BARE are using the 'KAFKA' value format. This format does not yet support GROUP BY."),
+    ("SELECT ID, CORRELATION(*) FROM S GROUP BY ID", "CORRELATION does not take ()."),
     ("SELECT K, AVG(V) FROM FLAT GROUP BY K", "One of the functions used in the statement has an intermediate type"),
     ("SELECT NAME, MAX(V) FROM T GROUP BY NAME", "The aggregation function(s) (MAX) cannot be applied to a table source, only to a stream source."),
     ("SELECT ID, COUNT(*) FROM T WINDOW TUMBLING (SIZE 1 SECOND) GROUP BY ID", "WINDOW clause is only supported for streams"),

@@ -25,8 +25,10 @@ REASONS_MAX = 20
 """How many rows of one expression and batch are asked for their own reason; the others share the first one's."""
 
 
-NO_VALUE = re.compile(r"Could not convert string ['\"](.* is no [A-Z]+(?:\(\d+, ?\d+\))?)['\"] to ", re.DOTALL)
-"""How DuckDB words the casts of `functions.casts` that say themselves what is wrong."""
+NULL_IN_LAMBDA = " is NULL in a lambda"
+"""What a text says that stands for arithmetic with NULL: see `engine.sql`."""
+NO_VALUE = re.compile(rf"Could not convert string ['\"](.* is no [A-Z]+(?:\(\d+, ?\d+\))?|.*{NULL_IN_LAMBDA}.*)['\"] to ", re.DOTALL)
+"""How DuckDB words the casts of `functions.casts` and of lambdas, which say themselves what is wrong."""
 
 
 BOUND = re.compile(r"\bbatch\d+\b")
@@ -48,6 +50,7 @@ WORDINGS = (
     (re.compile(r"(?:DivisionByZero|DivisionUndefined): \[.*\]"), "division by zero"),
     (re.compile(r"(?:InvalidOperation|Overflow): \[.*\]"), "the number cannot be computed"),
     (re.compile(r"Map keys can not be NULL\.?|ArrowInvalid: Invalid Map: key field cannot contain null values"), "a MAP's key is NULL"),
+    (re.compile(r"Map keys must be unique\.?"), "two entries of a MAP have the same key"),
     (re.compile(r"ArrowInvalid: .*(?:Decimal|Precision|precision).*"), "the result does not fit its DECIMAL"),
     (re.compile(r"ArrowInvalid: (.*)"), r"the result does not fit its type: \1"),
 )

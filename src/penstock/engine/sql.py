@@ -12,12 +12,14 @@ from datetime import date, datetime, time
 from decimal import Decimal as PyDecimal
 
 from penstock import functions
+from penstock.engine.evaluate import NULL_IN_LAMBDA
 from penstock.functions.casts import cast_sql, wrapped
 from penstock.functions.definition import Argument, LambdaArgument, LambdaType, LiteralArgument, PythonFunction, Resolved
 from penstock.functions.duckdb import duckdb_type, field_name, field_names, text
 from penstock.functions.duckdb import quoted as identifier
 from penstock.plan import expressions as ex
-from penstock.plan.walk import rewrite
+from penstock.plan.text import expression_text, name_text
+from penstock.plan.walk import descend, rewrite
 from penstock.sql.types import BIGINT, DOUBLE, INTEGER, NULL, STRING, Decimal, Map, Primitive, SqlType, Struct
 
 
@@ -92,6 +94,15 @@ class Compiled:
         return sql, compiler.compiled[sql]
 
 
+SHOWN_MAX = 100
+"""How much of a value a message shows."""
+
+
+def varchar(parameter: str) -> str:
+    """SQL of a lambda's parameter as text."""
+    return f"CAST({identifier('p_' + parameter)} AS VARCHAR)"
+
+
 FALLIBLE = ex.Arithmetic | ex.Negate | ex.Concat | ex.Cast | ex.Call | ex.Item | ex.MakeMap
 """Expressions that can fail on a row's values although their parts did not."""
 
@@ -107,7 +118,7 @@ class Compiler:
     guarded: bool = False
     compiled: dict[str, Compiled] = field(default_factory=dict)
     _volatile: bool = False
-    _lambdas: list[str] = field(default_factory=list)  # the first parameter of each lambda around the present place
+    _lambdas: list[tuple[str, ...]] = field(default_factory=list)  # the parameters of each lambda around the present place
     _sum: bool = False  # whether the present place is an operand of arithmetic
     _refusals: int = 0  # how many places there are so far at which a lambda fails for NULL
 
@@ -157,14 +168,21 @@ class Compiler:
         if not outermost:
             return sql
         self._sum = False
-        return self._refusing_null(sql, expr.type) if self._lambdas else sql
+        return self._refusing_null(sql, expr) if self._lambdas else sql
 
-    def _refusing_null(self, sql: str, type_: SqlType) -> str:
+    def _refusing_null(self, sql: str, expr: ex.Expr) -> str:
         """Arithmetic in a lambda's body: a NULL there is an error, which makes the value of the whole call NULL, as in ksqlDB."""
-        # text that is no number, and not known before a row is: DuckDB's own error() cannot stand inside TRY
         self._refusals += 1
-        error = f"'a lambda calculates with NULL ' || coalesce(CAST({self._lambdas[-1]} AS VARCHAR), '')"
-        return f"coalesce({sql}, CAST({error} AS {duckdb_type(type_)}))"
+        known = {name for names in self._lambdas for name in names}
+        read = sorted({part.name for part in descend(expr) if isinstance(part, ex.Parameter)} & known)
+        values = ", ".join(f"{text(name_text(name) + ' is ')} || coalesce(left({varchar(name)}, {SHOWN_MAX}), 'NULL')" for name in read)
+        where = f"', where ' || concat_ws(', ', {values})" if read else "''"
+        # Text that is no number, and not known before a row is: DuckDB's own error() cannot stand inside TRY.
+        unknown = f"coalesce(left({varchar(self._lambdas[-1][0])}, 0), '')"
+        shown = expression_text(expr)
+        shown = (shown[1:-1] if shown.startswith("(") else shown)[:SHOWN_MAX]
+        error = f"{text(shown + NULL_IN_LAMBDA)} || {where} || '; COALESCE gives NULL a value' || {unknown}"
+        return f"coalesce({sql}, CAST(({error}) AS {duckdb_type(expr.type)}))"
 
     def _plain(self, expr: ex.Expr) -> str:
         match expr:
@@ -220,7 +238,7 @@ class Compiler:
             case ex.Cast(type_, operand):
                 return self.cast(operand, type_)
             case ex.Lambda(_, parameters, body):
-                self._lambdas.append(identifier("p_" + parameters[0]))
+                self._lambdas.append(parameters)
                 sql = f"lambda {', '.join(identifier('p_' + p) for p in parameters)}: {self.compile(body)}"
                 self._lambdas.pop()
                 return sql

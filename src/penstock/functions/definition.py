@@ -139,6 +139,8 @@ class ResolvedAggregate:
     needs: tuple[PythonFunction, ...] = ()
     combine: Callable[[Sequence[str], Sequence[str]], Sequence[str]] | None = None
     """Joins two stored states, where session windows grow together; None where `merge` does that too."""
+    sessions: bool = True
+    """Whether two states can be joined at all; else the planner refuses the aggregate in session windows."""
 
     @property
     def is_users_own(self) -> bool:

@@ -6,7 +6,7 @@ Facts from the Java API documentation of Pattern and Matcher.
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import lru_cache
 
 _CLASSES = {
     "Lower": "a-z", "Upper": "A-Z", "ASCII": r"\x00-\x7f", "Alpha": "A-Za-z", "Digit": "0-9", "Alnum": "A-Za-z0-9",
@@ -16,7 +16,7 @@ _CLASSES = {
 _TOKEN = re.compile(r"\\Q(.*?)(?:\\E|\Z)|\\([pP])(?:\{(\w+)\}|(\w))|\\([zZhGR])|(\\.)|(\(\?<(?![=!]))|(\[\^?\]?)|(\])|(&&)|(.)", re.DOTALL)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def compiled(pattern: str) -> re.Pattern[str]:
     """A Java pattern, compiled. Raises ValueError where it is malformed or uses what Python lacks (&& inside a class)."""
     try:
@@ -65,7 +65,7 @@ def _category(negated: bool, name: str, inside: bool, pattern: str) -> str:
     return f"[{flipped if negated else members}]"
 
 
-@cache
+@lru_cache(maxsize=1024)
 def replacement(text: str) -> str:
     """Java's replacement text as Python's: `$1` and `${name}` are groups, a backslash takes the next character as it is."""
     parts = []

@@ -13,7 +13,7 @@ that an aggregate's `add`, `undo` or `merge` refuses is passed over whole. A lat
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar, get_type_hints, overload
@@ -33,7 +33,8 @@ Aggregator = TypeVar("Aggregator", bound=type)
 
 @dataclass(frozen=True, slots=True)
 class _Typed:
-    """A Python function as SQL sees it: its parameters, its result, and whether NULLs are passed."""
+    """A Python function as SQL sees it: its parameters, its result, and whether NULLs are passed. `last` are the parameters behind `*values`, which
+    Python takes by name only."""
 
     parameters: tuple[Parameter, ...]
     required: int
@@ -41,6 +42,22 @@ class _Typed:
     returns: SqlType
     writer: Converter | None
     nulls: bool
+    last: tuple[str, ...] = ()
+
+    @property
+    def variadic(self) -> bool:
+        """Whether it takes any number of values."""
+        return any(p.variadic for p in self.parameters)
+
+    def called(self, body: Callable[..., Any], values: Sequence[Any], *before: Any) -> Any:
+        """Call the function with SQL's values, made into what its annotations say, behind those that come `before`."""
+        readers = self.readers
+        if self.variadic:
+            at = next(i for i, p in enumerate(self.parameters) if p.variadic)
+            readers = readers[:at] + readers[at : at + 1] * (len(values) - len(readers) + 1) + readers[at + 1 :]
+        made = [v if read is None or v is None else read(v) for v, read in zip(values, readers[: len(values)], strict=True)]
+        split = len(made) - len(self.last)
+        return body(*before, *made[:split], **dict(zip(self.last, made[split:], strict=True)))
 
 
 @overload
@@ -50,7 +67,8 @@ def udf(*, name: str = "") -> Callable[[Body], Body]: ...
 def udf(body: Body | None = None, *, name: str = "") -> Body | Callable[[Body], Body]:
     """Make a Python function a scalar function of SQL, under its own name in capitals unless `name` is given.
 
-    Parameters with defaults may be left out in SQL; `*values: T` takes any number. The docstring is its documentation, as for built-in functions.
+    Parameters with defaults may be left out in SQL; `*values: T` takes any number, and what stands behind it are the last arguments. The docstring is
+    its documentation, as for built-in functions.
     Raises penstock.SqlError where an annotation is missing or has no SQL type.
     """
     made: Body | Callable[[Body], Body] = _decorated(body, partial(_scalar, "SCALAR", name))
@@ -102,25 +120,24 @@ def _typed(body: Callable[..., Any], *, method: bool = False, skip: int = 0) -> 
     missing = [p.name for p in given if p.name not in hints] + ([] if "return" in hints else ["return"])
     if missing:
         raise SqlError(f"The function {body.__qualname__} lacks a type for {', '.join(missing)}.", mend="Annotate it, such as x: int.")
-    if wrong := [p.name for p in given if p.kind in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]:
+    any_number = any(p.kind is p.VAR_POSITIONAL for p in given)
+    if wrong := [p.name for p in given if p.kind is p.VAR_KEYWORD or (p.kind is p.KEYWORD_ONLY and not any_number)]:
         raise SqlError(f"The function {body.__qualname__} takes {wrong[0]} by name, which SQL cannot do.", mend="Make it positional.")
     parameters = tuple(Parameter(p.name, sql_type(hints[p.name]), p.kind is p.VAR_POSITIONAL) for p in given)
     readers = tuple(from_sql(hints[p.name]) for p in given)
     required = sum(p.default is p.empty for p in given)
     nulls = any(is_optional(hints[p.name]) for p in given)
-    return _Typed(parameters, required, readers, sql_type(hints["return"]), to_sql(hints["return"]), nulls)
+    last = tuple(p.name for p in given if p.kind is p.KEYWORD_ONLY)
+    return _Typed(parameters, required, readers, sql_type(hints["return"]), to_sql(hints["return"]), nulls, last)
 
 
 def _calling(body: Callable[..., Any], typed: _Typed) -> Callable[..., Any]:
     """The function of SQL's values: arguments made into what the annotations say, and the result back."""
-    if not any(typed.readers) and typed.writer is None:
+    if not any(typed.readers) and typed.writer is None and not typed.last:
         return body
-    last = typed.readers[-1] if typed.parameters and typed.parameters[-1].variadic else None
 
     def call(*values: Any) -> Any:
-        readers = typed.readers[: len(values)] + (last,) * (len(values) - len(typed.readers))
-        made = [v if read is None or v is None else read(v) for v, read in zip(values, readers, strict=True)]
-        result = body(*made)
+        result = typed.called(body, values)
         return result if typed.writer is None or result is None else typed.writer(result)
 
     return call
@@ -138,8 +155,7 @@ def _scalar(kind: Kind, name: str, body: Callable[..., Any]) -> None:
         return Resolved(called, settled.types, settled.returns, call_sql(python), needs=(python,))
 
     returns = typed.returns.item if kind == "TABLE" and isinstance(typed.returns, Array) else typed.returns
-    variadic = bool(typed.parameters) and typed.parameters[-1].variadic
-    counts = [len(typed.parameters)] if variadic else range(typed.required, len(typed.parameters) + 1)
+    counts = [len(typed.parameters)] if typed.variadic else range(typed.required, len(typed.parameters) + 1)
     signatures = [Signature(called, typed.parameters[:count], returns) for count in counts]
     _register(called, kind, body, [Overload(s, build) for s in signatures])
 
@@ -156,6 +172,8 @@ def _aggregate(name: str, body: type) -> None:
     shows = get_type_hints(body.result, include_extras=True).get("return") if hasattr(body, "result") else None
     returns = sql_type(shows) if shows is not None else state
 
+    signature = Signature(called, adding.parameters, returns)
+
     def reading(value: Any) -> Any:
         return made.initial() if value is None else read(value) if read else value
 
@@ -165,13 +183,14 @@ def _aggregate(name: str, body: type) -> None:
     def over_rows(step: Callable[..., Any], stored: Any, rows: list[dict[str, Any]] | None) -> Any:
         current = reading(stored)
         for row in rows or []:
-            values = [v if r is None or v is None else r(v) for v, r in zip(row.values(), adding.readers, strict=True)]
+            values = list(row.values())
             if adding.nulls or None not in values:
-                current = step(current, *values)
+                current = adding.called(step, values, current)
         return writing(current)
 
     def build(settled: Settled) -> ResolvedAggregate:
-        row = Struct(tuple(Field(p.name, t) for p, t in zip(adding.parameters, settled.types, strict=True)))
+        names = [f"{p.name}{i}" if adding.variadic else p.name for i, p in enumerate(signature.spread(len(settled.types)) or ())]
+        row = Struct(tuple(Field(name, t) for name, t in zip(names, settled.types, strict=True)))
 
         def part(of: str, types: tuple[SqlType, ...], returns: SqlType, call: Callable[..., Any], *, nulls: bool = True) -> PythonFunction | None:
             if not hasattr(made, of):
@@ -184,9 +203,6 @@ def _aggregate(name: str, body: type) -> None:
         show = part("result", (state,), returns, lambda s: shown(made.result(reading(s))), nulls=False) if shows is not None else None
         joined = part("merge", (state, state), state, lambda a, b: writing(made.merge(reading(a), reading(b))))
         assert merge is not None
-
-        def refuse(*_: object) -> list[str]:
-            raise SqlError(f"{called} cannot run in session windows: it has no method merge.", mend="Write one: merge(self, earlier, later).")
 
         def packed(arguments: Any) -> str:
             fields = ", ".join(f"{quoted(name)} := {a}" for name, a in zip(field_names(row), arguments, strict=True))
@@ -204,7 +220,8 @@ def _aggregate(name: str, body: type) -> None:
             result=lambda columns: call_sql(show)((columns[0],)) if show else columns[0],
             undo=(lambda stored, old: [call_sql(undo)((stored[0], old[1])), no_rows]) if undo else None,
             needs=tuple(f for f in (merge, undo, show, joined) if f),
-            combine=(lambda earlier, later: [call_sql(joined)((earlier[0], later[0])), no_rows]) if joined else refuse,
+            combine=(lambda earlier, later: [call_sql(joined)((earlier[0], later[0])), no_rows]) if joined else None,
+            sessions=joined is not None,
         )
 
     to_result = to_sql(shows) if shows is not None else None
@@ -212,7 +229,7 @@ def _aggregate(name: str, body: type) -> None:
     def shown(value: Any) -> Any:
         return to_result(value) if to_result and value is not None else value
 
-    _register(called, "AGGREGATE", body, [Overload(Signature(called, adding.parameters, returns), build)])
+    _register(called, "AGGREGATE", body, [Overload(signature, build)])
 
 
 def _file_of(body: Callable[..., Any]) -> str:

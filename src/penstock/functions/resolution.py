@@ -25,6 +25,9 @@ MODULES = (
 OLDER_NAMES = {"LATEST": "LATEST_BY_OFFSET", "EARLIEST": "EARLIEST_BY_OFFSET"}
 """Names of old that still serve, unless a function of one's own has one."""
 
+FORMS_MAX = 4
+"""How many forms of a function a message lists."""
+
 _NUMBERS = {"INTEGER", "BIGINT", "DECIMAL", "DOUBLE"}
 
 
@@ -137,9 +140,9 @@ def _refusal(function: Function, arguments: Sequence[Argument]) -> SqlError:
         takes = _either(singles)
         mend = f"Cast it{', or use COUNT' if function.name == 'SUM' else ''}." if got in PRIMITIVES.values() and _castable(got, singles) else ""
         return SqlError(f"{function.name} takes {takes}, but got {_one(got)}.", mend=mend)
-    return SqlError(
-        f"{function.name} does not take ({_listed(arguments)}).", mend=f"It takes {' or '.join(dict.fromkeys(map(_plain, function.shown)))}."
-    )
+    shown = list(dict.fromkeys(map(_plain, function.shown)))
+    more = f"; DESCRIBE FUNCTION {function.name} lists all" if len(shown) > FORMS_MAX else ""
+    return SqlError(f"{function.name} does not take ({_listed(arguments)}).", mend=f"It takes {' or '.join(shown[:FORMS_MAX])}{more}.")
 
 
 def _castable(got: SqlType, wanted: Sequence[SqlType]) -> bool:

@@ -128,6 +128,11 @@ def _check_inputs(relation: Relation, calls: Sequence[ex.AggregateCall], select:
     if sources[0].value_format.name in FLAT_FORMATS and any(not _is_flat(call) for call in calls):
         raise SqlError("One of the functions used in the statement has an intermediate type that the value format can not handle. "
                        "Please remove the function or change the format.", position=select.position)
+    if select.window is not None and select.window.kind == "SESSION":
+        for call in calls:
+            if not functions.resolve_aggregate(call.name, [known(a) for a in call.arguments]).sessions:
+                raise SqlError(f"{call.name} cannot run in session windows, which grow together: it has no method merge.",
+                               mend="Write one: merge(self, earlier, later).", position=_place(call.name, select))
     if relation.step.kind == "TABLE":
         if select.window is not None:
             raise SqlError("WINDOW clause is only supported for streams, but a table is read.", mend="Aggregate the stream behind the table.",
@@ -136,7 +141,20 @@ def _check_inputs(relation: Relation, calls: Sequence[ex.AggregateCall], select:
             resolved = functions.resolve_aggregate(call.name, [known(a) for a in call.arguments])
             if resolved.undo is None:
                 raise SqlError(f"The aggregation function(s) ({call.name}) cannot be applied to a table source, only to a stream source.",
-                               mend="A table's rows are replaced, and this function cannot take a value back.", position=select.position)
+                               mend="A table's rows are replaced, and this function cannot take a value back.",
+                               position=_place(call.name, select))
+
+
+def _place(name: str, select: ast.Select) -> Position | None:
+    """Where a function is called first."""
+
+    def first(node: object) -> Position | None:
+        if isinstance(node, ast.FunctionCall) and node.name == name:
+            return node.position
+        parts = vars(node).values() if isinstance(node, ast.Node) else node if isinstance(node, tuple) else ()
+        return next((found for part in parts if (found := first(part)) is not None), None)
+
+    return first(select.items) or first(select.having) or select.position
 
 
 def _is_flat(call: ex.AggregateCall) -> bool:

@@ -325,6 +325,8 @@ def _aggregate(name: str, arguments: Sequence[ast.Expression], t: Typing) -> ex.
         raise SqlError(f"{t.clause} does not support aggregate functions: {name} is one.", mend=mend)
     inner = replace(t, clause="aggregate", aggregates=False, table_functions=False, window_bounds=False)
     exprs = [typed(n, inner) for n in _unstarred(arguments)]
+    if not exprs and {len(f.signature.parameters) for f in functions.describe(name).overloads} & {0, 1} == {1}:
+        exprs = [typed(ast.ColumnRef("ROWTIME"), inner)]  # as ksqlDB says: of no argument, and of *, an aggregate takes the rows' times
     resolved = functions.resolve_aggregate(name, [known(e) for e in exprs])
     values = tuple(coerce(e, p) for e, p in zip(exprs, resolved.parameter_types, strict=True))
     return ex.AggregateCall(resolved.return_type, name, values)

@@ -236,7 +236,10 @@ EMPTY = Records(*(pa.array([], t) for t in (pa.int64(), pa.int32(), pa.int64(), 
 
 def bad_time(cycle: Cycle, kind: str, column: str, value: object, place: int, *, stop: bool) -> None:
     """Report a timestamp column that gives no time; with `stop` (ksql.timestamp.throw.on.invalid) raise DataError, which stops the query."""
-    reason = f"{column}: {value!r} is not a timestamp"
+    wrong = "NULL is not a timestamp" if value is None else f"{value!r} is not a timestamp" if isinstance(value, str) else (
+        f"{value} is before 1970, and the time of no record is"
+    )  # fmt: skip
+    reason = f"{column}: {wrong}"
     if stop:
         topic, partition, offset = cycle.origin.of(place)
         raise DataError(

@@ -8,7 +8,7 @@ import math
 import re
 from datetime import date, datetime, time
 from decimal import Decimal
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from penstock.functions.define import python_scalar
@@ -22,13 +22,19 @@ class Number(str):
     __slots__ = ()
 
 
+SHOWN_MAX = 60
+"""How much of a text a message shows."""
 _DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number)
 _STEP = re.compile(r"""\.([^.\[\]]+)|\[(-?\d+)\]|\[\s*'((?:[^'\\]|\\.)*)'\s*\]|\[\s*"((?:[^"\\]|\\.)*)"\s*\]""")
 
 
 def read(text: str) -> Any:
     """The first JSON value of a text; what follows it does not matter. Raises ValueError where there is none."""
-    return _DECODER.raw_decode(text, len(text) - len(text.lstrip()))[0]
+    try:
+        return _DECODER.raw_decode(text, len(text) - len(text.lstrip()))[0]
+    except json.JSONDecodeError as error:
+        shown = text if len(text) <= SHOWN_MAX else text[:SHOWN_MAX] + "..."
+        raise ValueError(f"{shown!r} is no JSON: {error.msg.lower()} at character {error.pos + 1}") from error
 
 
 def write(value: Any) -> str:
@@ -64,7 +70,7 @@ def name_of(key: Any) -> str:
     return key if isinstance(key, str) else value_to_string(key)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def steps_of(path: str) -> tuple[str | int, ...]:
     """The names and places that a JSONPath leads through. Raises ValueError for a path that could lead to several values."""
     rest, steps = path.strip(), []
