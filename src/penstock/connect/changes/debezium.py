@@ -55,6 +55,23 @@ COMMON_OPTIONS = (
     Option("heartbeat.action.query", "string", "A statement to run in the database with each of them.", None),
 )
 
+START_ANEW = "DROP the connector and create it again: it then reads the tables anew. With 'snapshot.mode'='when_needed' it does so by itself."
+"""What to do where the server no longer has the log from the last position on."""
+
+
+def capture_documentation(schema: str) -> str:
+    """What every capture's documentation begins with; `schema` is what stands before a table's name."""
+    return f"""\
+Each table becomes a topic, `PREFIX.{schema}.TABLE`. A record's key is the primary key; its value is Debezium's envelope: `before`, `after`, `source`,
+`op` (`c` create, `u` update, `d` delete, `r` read by the snapshot), `ts_ms`. A delete is followed by a tombstone; a change of the primary key is a
+delete and a create. The transform `ExtractNewRecordState` leaves the row alone.
+
+**Nothing is lost or doubled.** The snapshot is consistent with a place of the log, and the stream begins there. Positions are committed with the
+records. A snapshot that is cut short goes on after the last key with another one, and what each has seen already is left out of the stream.
+
+"""
+
+
 HEARTBEAT_KEY = Struct((Field("serverName", STRING),))
 HEARTBEAT_VALUE = Struct((Field("ts_ms", BIGINT),))
 

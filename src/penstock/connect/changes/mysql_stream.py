@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.connect.changes.debezium import START_ANEW
+from penstock.connect.changes.envelope import Op
 from penstock.connect.changes.feed import Feed
 from penstock.connect.contract import RetriableError
 from penstock.errors import ConnectorError
@@ -33,7 +35,7 @@ class Rows:
     """Rows that one event changed: (before, after) each. `place`: [number of the file, position] behind the event. `table` tells a table's
     shapes apart: it changes with each new description of it."""
 
-    kind: str
+    kind: Op
     schema: str
     name: str
     table: int
@@ -176,7 +178,7 @@ class BinlogStream:
                 values = _values(row, "", members)
                 pairs.append((values, None) if kind == "D" else (None, values))
         return Rows(
-            {"W": "c", "U": "u", "D": "d"}[kind], event.schema, event.table, number, columns, pairs, self._reader.log_file, self._reader.log_pos,
+            _OPS[kind], event.schema, event.table, number, columns, pairs, self._reader.log_file, self._reader.log_pos,
             event.timestamp, gtid, event.packet.server_id,
         )  # fmt: skip
 
@@ -184,7 +186,7 @@ class BinlogStream:
 # What stands inside a transaction, and does not end it.
 _INSIDE = re.compile(r"\s*(BEGIN|SAVEPOINT|ROLLBACK\s+TO|RELEASE|XA|#)", re.IGNORECASE)
 _TRUNCATE = re.compile(r"\s*(?:/\*.*?\*/\s*)*TRUNCATE\s+(?:TABLE\s+)?(?:`?([^`.\s]+)`?\.)?`?([^`;\s]+)`?", re.IGNORECASE)
-START_ANEW = "DROP the connector and create it again: it then reads the tables anew. With 'snapshot.mode'='when_needed' it does so by itself."
+_OPS: dict[str, Op] = {"W": "c", "U": "u", "D": "d"}
 
 
 def _truncated(event: Any) -> tuple[str, str] | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.connect.changes.debezium import START_ANEW
 from penstock.connect.changes.pgoutput import RelationColumn
 from penstock.connect.changes.postgres_columns import CatalogType
 from penstock.connect.changes.postgres_stream import ReplicationConnection, parsed, quoted
@@ -177,9 +178,6 @@ class PostgresDatabase:
             inner = [part for row in found for part in (row[1], row[3]) if part]
             wanted = [oid for oid in inner if oid not in self._types]
         return self._types
-
-
-START_ANEW = "DROP the connector and create it again: it then reads the tables anew. With 'snapshot.mode'='when_needed' it does so by itself."
 
 
 class ConsistentReading:

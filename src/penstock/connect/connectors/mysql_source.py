@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from penstock.connect.changes.debezium import COMMON_OPTIONS, Heartbeat, common_names, snapshot_mode
+from penstock.connect.changes.capture import Capture, SnapshotTable
+from penstock.connect.changes.debezium import COMMON_OPTIONS, START_ANEW, capture_documentation
 from penstock.connect.changes.envelope import ChangedColumn, ChangedTable, NameFilter, Row, topic_name
 from penstock.connect.changes.mysql_columns import Rendering, column_of, of_log
-from penstock.connect.changes.mysql_database import SYSTEM_SCHEMAS, CatalogTable, ConsistentReading, MySqlDatabase
-from penstock.connect.changes.mysql_stream import HEARTBEAT_S, START_ANEW, BinlogStream, Boundary, Rows, file_number
-from penstock.connect.changes.seam import Seam
+from penstock.connect.changes.mysql_database import SYSTEM_SCHEMAS, ConsistentReading, MySqlDatabase
+from penstock.connect.changes.mysql_stream import HEARTBEAT_S, BinlogStream, Boundary, Rows, file_number
 from penstock.connect.contract import SourceContext, SourceDefinition
 from penstock.connect.databases.address import need
 from penstock.connect.options import Option
@@ -21,7 +21,6 @@ from penstock.connect.secrets import Secrets
 from penstock.errors import ConnectorError
 from penstock.sql.types import BIGINT, INTEGER, STRING, Field, Struct
 
-PART = "mysql"
 SOURCE = Struct(
     tuple(
         Field(name, BIGINT if name in ("ts_ms", "server_id", "pos") else INTEGER if name == "row" else STRING)
@@ -68,70 +67,31 @@ OPTIONS = (
 )
 
 
-class MySqlSource:
+class MySqlSource(Capture[MySqlDatabase, ConsistentReading, BinlogStream]):
     """The source: first a consistent snapshot, then the binary log."""
+
+    PART = "mysql"
 
     def __init__(self, options: Mapping[str, Any], secrets: Secrets, context: SourceContext) -> None:
         need("pymysqlreplication", "mysql")
-        self._options, self._secrets, self._context = options, secrets, context
-        self._prefix, self._wanted_table = common_names(options)
-        self._wanted_database = NameFilter(options["database.include.list"], options["database.exclude.list"])
+        super().__init__(options, secrets, context, NameFilter(options["database.include.list"], options["database.exclude.list"]))
         self._rendering = Rendering(options["decimal.handling.mode"], options["time.precision.mode"], options["bigint.unsigned.handling.mode"])
-        self._mode = snapshot_mode(options)
-        self._batch: int = options["max.batch.size"]
-        self._skipped = set(options["skipped.operations"])
-        self._heartbeat = Heartbeat(options, self._prefix)
         # Any number that is no other replica's does; a secret it is not.
         self._server_id: int = options["database.server.id"] or random.randint(1 << 20, (1 << 31) - 1)  # noqa: S311
-        self._database: MySqlDatabase | None = None
-        self._reading: ConsistentReading | None = None
-        self._snapshot: Iterator[SourceBatch] | None = None
-        self._stream: BinlogStream | None = None
         self._tables: dict[tuple[str, str], tuple[int, ChangedTable]] = {}
         self._waiting: list[Rows | Boundary] = []  # taken from the stream, and not yet given
-        # The position, as it is when all that was given is committed.
+        # The place, as it is when all that was given is committed.
         self._file, self._at = "", 0  # between two transactions
         self._rows = 0  # rows of our tables behind it that were given
         self._skip = 0  # of them, those that an earlier run has given
-        self._left: list[str] | None = None
-        self._seam = Seam()
-
-    # ------------------------------------------------------------------ the contract
-
-    def poll(self) -> SourceBatch:
-        """The next rows of the snapshot, then the next changes."""
-        try:
-            return self._poll()
-        except BaseException:
-            self.close()
-            raise
 
     def committed(self, batch: SourceBatch) -> None:
         """Nothing: the server keeps its log by its own rules."""
 
     def close(self) -> None:
         """Close the connections."""
-        self._snapshot = None
         self._waiting.clear()
-        for each in (self._stream, self._reading, self._database):
-            if each is not None:
-                each.close()
-        self._database = self._reading = self._stream = None
-
-    def _poll(self) -> SourceBatch:
-        if self._database is None:
-            self._start()
-        if self._snapshot is not None:
-            batch = next(self._snapshot, None)
-            if batch is not None:
-                return batch
-            self._snapshot = None
-        if self._mode == "initial_only":
-            self._context.wait(None)
-            return SourceBatch()
-        if self._stream is None:
-            self._stream = BinlogStream(self._settings(), self._server_id, self._file, self._at, self._is_wanted, self._context.wake)
-        return self._read_stream()
+        super().close()
 
     # ------------------------------------------------------------------ the start
 
@@ -145,31 +105,23 @@ class MySqlSource:
             raise ConnectorError(f"The server no longer has its log {self._file}, and with it changes since the last start.", mend=START_ANEW)
         wanted = [(schema, name) for schema, name in self._database.tables() if self._is_wanted(schema, name)]
         anew = not self._file or lost
-        if (anew and self._mode != "never") or (self._mode == "always" and self._left is None):
-            self._left = [f"{schema}.{name}" for schema, name in wanted]
-            self._seam = Seam()
+        self._choose_tables(wanted, anew=anew)
         if self._left is not None:
             self._reading = ConsistentReading(self._database, lock=self._options["snapshot.locking.mode"] == "extended")
-            self._snapshot = self._read_tables(wanted)
+            self._snapshot = self._read_tables(wanted, [file_number(self._reading.file), self._reading.position])
         if anew:
             self._file, self._at = (self._reading.file, self._reading.position) if self._reading else self._database.place()
             self._rows = self._skip = 0
 
-    def _load(self) -> None:
-        position = self._context.positions.get(PART, {})
+    def _load_place(self, position: Mapping[str, Any]) -> None:
         self._file, self._at = str(position.get("file", "")), int(position.get("pos", 0))
         self._skip, self._rows = int(position.get("rows", 0)), 0
-        self._left = list(position["left"]) if "left" in position else None
-        self._seam = Seam(position.get("ranges"))
 
-    def _position(self) -> dict[str, Any]:
-        position: dict[str, Any] = {"file": self._file, "pos": self._at, "rows": max(self._rows, self._skip), "ranges": self._seam.as_json()}
-        if self._left is not None:
-            position["left"] = list(self._left)
-        return {PART: position}
+    def _place(self) -> dict[str, Any]:
+        return {"file": self._file, "pos": self._at, "rows": max(self._rows, self._skip)}
 
     def _is_wanted(self, schema: str, name: str) -> bool:
-        return schema.lower() not in SYSTEM_SCHEMAS and self._wanted_database(schema) and self._wanted_table(f"{schema}.{name}")
+        return schema.lower() not in SYSTEM_SCHEMAS and super()._is_wanted(schema, name)
 
     def _settings(self) -> dict[str, Any]:
         options = self._options
@@ -183,53 +135,33 @@ class MySqlSource:
 
     # ------------------------------------------------------------------ the snapshot
 
-    def _read_tables(self, wanted: list[tuple[str, str]]) -> Iterator[SourceBatch]:
-        """The rows of the tables that are left. A table without an ordered key is given as a whole, so that it is never read twice in part."""
-        assert self._left is not None
-        assert self._reading is not None
+    def _snapshot_table(self, schema: str, name: str) -> SnapshotTable | None:
         assert self._database is not None
-        reading, at = self._reading, [file_number(self._reading.file), self._reading.position]
-        yield SourceBatch((), self._position())
-        by_name = {f"{schema}.{name}": (schema, name) for schema, name in wanted}
-        while self._left:
-            name = self._left[0]
-            found = self._database.table(*by_name[name]) if name in by_name else None
-            if found is None:
-                self._left.pop(0)
-                continue
-            table = self._of_catalog(found)
-            source = self._source(table, int(time.time()), reading.file, reading.position, snapshot=True)
-            whole: list[SourceRecord] = []
-            for rows in reading.rows(found, self._seam.upto(name), self._batch):
-                values = [{column.name: column.read(value) for column, value in zip(table.columns, row, strict=True)} for row in rows]
-                records = [record for value in values for record in table.records("r", None, value, source, tombstones=False)]
-                if not found.is_ordered:
-                    whole += records
-                    continue
-                self._seam.done(name, _sortable(table, values[-1]), at)
-                yield SourceBatch(records, self._position())
-            self._left.pop(0)
-            self._seam.done(name, None, at)
-            yield SourceBatch(whole, self._position())
-        self._left = None
-        yield SourceBatch((), self._position())
-        reading.close()
-        self._reading = None
-
-    def _of_catalog(self, found: CatalogTable) -> ChangedTable:
+        assert self._reading is not None
+        reading, found = self._reading, self._database.table(schema, name)
+        if found is None:
+            return None
         columns = tuple(ChangedColumn(column.name, *column_of(column.declared, self._rendering)) for column in found.columns)
-        return self._table(found.schema, found.name, columns, tuple(column.name for column in found.keys))
+        table = self._table(schema, name, columns, tuple(column.name for column in found.keys))
+
+        def rows(after: Sequence[Any] | None, count: int) -> Iterator[list[Row]]:
+            for some in reading.rows(found, after, count):
+                yield [{column.name: column.read(value) for column, value in zip(columns, row, strict=True)} for row in some]
+
+        return SnapshotTable(table, found.is_ordered, self._source(table, int(time.time()), reading.file, reading.position, snapshot=True), rows)
 
     def _table(self, schema: str, name: str, columns: tuple[ChangedColumn, ...], keys: tuple[str, ...]) -> ChangedTable:
         return ChangedTable(schema, name, topic_name(self._prefix, schema, name), columns, keys, SOURCE)
 
     # ------------------------------------------------------------------ the stream
 
-    def _read_stream(self) -> SourceBatch:
-        assert self._stream is not None
+    def _open_stream(self) -> BinlogStream:
+        return BinlogStream(self._settings(), self._server_id, self._file, self._at, self._is_wanted, self._context.wake)
+
+    def _read_stream(self, stream: BinlogStream) -> SourceBatch:
         records: list[SourceRecord] = []
         while len(records) < self._batch:
-            self._waiting = self._waiting or list(self._stream.take(100))
+            self._waiting = self._waiting or list(stream.take(100))
             if not self._waiting:
                 break
             event = self._waiting.pop(0)
@@ -237,17 +169,7 @@ class MySqlSource:
                 records += self._pass(event)
             else:
                 records += self._change(event, self._batch - len(records))
-        heartbeat = self._heartbeat.due(self._query)
-        if heartbeat is not None:
-            records.append(heartbeat)
-        if records:
-            return SourceBatch(records, self._position())
-        self._context.wait(self._heartbeat.left_s())
-        return SourceBatch()
-
-    def _query(self, query: str) -> None:
-        assert self._database is not None
-        self._database.rows(query)
+        return self._given(records)
 
     def _pass(self, boundary: Boundary) -> list[SourceRecord]:
         """A transaction is over. The server begins by saying where it begins, which is where we are."""
@@ -256,12 +178,10 @@ class MySqlSource:
         self._file, self._at, self._rows, self._skip = boundary.file, boundary.position, 0, 0
         place = [file_number(boundary.file), boundary.position]
         truncated, found = boundary.truncated, list[SourceRecord]()
-        if truncated and "t" not in self._skipped and self._is_wanted(*truncated):
-            table = next((table for (schema, name), (_, table) in self._tables.items() if (schema, name) == truncated), None)
-            table = table or self._table(*truncated, columns=(), keys=())
-            if not self._seam.has_seen(table.full_name, None, place):
-                source = self._source(table, boundary.time_s, boundary.file, boundary.position, snapshot=False)
-                found = table.records("t", None, None, source, tombstones=False)
+        if truncated and self._is_wanted(*truncated):
+            known = self._tables.get(truncated)
+            table = known[1] if known else self._table(*truncated, columns=(), keys=())
+            found = self._emptied(table, self._source(table, boundary.time_s, boundary.file, boundary.position, snapshot=False), place)
         self._seam.forget_before(place)
         return found
 
@@ -289,18 +209,6 @@ class MySqlSource:
             found += self._records(table, event.kind, _read(table, before), _read(table, after), source, place)
         return found
 
-    def _records(self, table: ChangedTable, op: str, before: Row | None, after: Row | None, source: Row, place: list[int]) -> list[SourceRecord]:
-        """The records of a row; a change of the key is a delete and a create, and of the two the snapshot may have seen one."""
-        moved = before is not None and after is not None and table.key_of(before) != table.key_of(after)
-        parts = [("d", before, None), ("c", None, after)] if moved else [(op, before, after)]
-        found: list[SourceRecord] = []
-        for each, old, new in parts:
-            row = new if new is not None else old
-            assert row is not None
-            if each not in self._skipped and not self._seam.has_seen(table.full_name, _sortable(table, row), place):
-                found += table.records(each, old, new, source, tombstones=self._options["tombstones.on.delete"])  # type: ignore[arg-type]
-        return found
-
     def _source(
         self, table: ChangedTable, time_s: int, file: str, position: int, *, snapshot: bool, gtid: str | None = None, row: int = 0, server: int = 0
     ) -> Row:
@@ -314,11 +222,18 @@ def _read(table: ChangedTable, values: Mapping[str, Any] | None) -> Row | None:
     return None if values is None else {column.name: column.read(values[column.name]) for column in table.columns}
 
 
-def _sortable(table: ChangedTable, row: Row) -> list[Any] | None:
-    """The key as the seam compares it; None where keys of such types are not ordered here."""
-    key = [row[name] for name in table.keys]
-    return key if key and all(isinstance(part, int | str) for part in key) else None
+_OWN_DOCUMENTATION = """\
+The server needs `log_bin`, `binlog_format = ROW`, `binlog_row_image = FULL` and `binlog_row_metadata = FULL` (MySQL from 8.0.14, MariaDB from 10.5
+on): with the last the log says by itself what each column is called and is, so that a column that is added or dropped shows in the records from its
+first change on, and no history of the schema is kept. The user needs `REPLICATION SLAVE`, `REPLICATION CLIENT` (`BINLOG MONITOR`), SELECT on the
+tables, and for a snapshot of MySQL `RELOAD`.
 
+Positions are the file, the place between two transactions, and the rows behind it. To read a table on from a key needs a key of whole numbers or
+text; a table with another or none is read in one piece, in memory. Keep the server's log (`binlog_expire_logs_seconds`) for longer than the
+connector may be away.
+
+TIMESTAMP is text in ISO 8601, UTC (a TIMESTAMP with `connect`); zero dates are NULL; JSON, ENUM and SET are text. XA transactions show when they
+are prepared."""
 
 DEFINITION = SourceDefinition(
     class_names=(
@@ -329,23 +244,7 @@ DEFINITION = SourceDefinition(
         "io.debezium.connector.mariadb.MariaDbConnector",
     ),
     summary="Captures every change of the tables of MySQL and MariaDB, in order, from the server's binary log.",
-    documentation="""\
-Each table becomes a topic, `PREFIX.DATABASE.TABLE`. A record's key is the primary key; its value is Debezium's envelope: `before`, `after`, `source`,
-`op` (`c` create, `u` update, `d` delete, `r` read by the snapshot), `ts_ms`. A delete is followed by a tombstone; a change of the primary key is a
-delete and a create. The transform `ExtractNewRecordState` leaves the row alone.
-
-The server needs `log_bin`, `binlog_format = ROW`, `binlog_row_image = FULL` and `binlog_row_metadata = FULL` (MySQL from 8.0.14, MariaDB from 10.5
-on): with the last the log says by itself what each column is called and is, so that a column that is added or dropped shows in the records from its
-first change on, and no history of the schema is kept. The user needs `REPLICATION SLAVE`, `REPLICATION CLIENT` (`BINLOG MONITOR`), SELECT on the
-tables, and for a snapshot of MySQL `RELOAD`.
-
-**Nothing is lost or doubled.** The snapshot is consistent with a place of the log, and the stream begins there. Positions (file, place between two
-transactions, rows behind it) are committed with the records. A snapshot that is cut short goes on after the last key with another one, and what each
-has seen already is left out of the stream. That needs a key of whole numbers or text; a table with another or none is read in one piece, in memory.
-Keep the server's log (`binlog_expire_logs_seconds`) for longer than the connector may be away.
-
-TIMESTAMP is text in ISO 8601, UTC (a TIMESTAMP with `connect`); zero dates are NULL; JSON, ENUM and SET are text. XA transactions show when they
-are prepared.""",
+    documentation=capture_documentation("DATABASE") + _OWN_DOCUMENTATION,
     example="""\
 CREATE SOURCE CONNECTOR customers WITH (
   'connector.class' = 'io.debezium.connector.mysql.MySqlConnector',

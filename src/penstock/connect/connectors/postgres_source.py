@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from penstock.connect.changes.debezium import COMMON_OPTIONS, Heartbeat, common_names, snapshot_mode
-from penstock.connect.changes.envelope import ChangedColumn, ChangedTable, NameFilter, Row, topic_name
+from penstock.connect.changes.capture import Capture, SnapshotTable
+from penstock.connect.changes.debezium import COMMON_OPTIONS, START_ANEW, capture_documentation
+from penstock.connect.changes.envelope import ChangedColumn, ChangedTable, NameFilter, Op, Row, topic_name
 from penstock.connect.changes.pgoutput import UNCHANGED, Begin, Change, Commit, Relation, Truncate, Tuple, decode
 from penstock.connect.changes.postgres_columns import Rendering, column_of
-from penstock.connect.changes.postgres_database import SESSION, START_ANEW, ConsistentReading, PostgresDatabase, TableColumns, create_slot
+from penstock.connect.changes.postgres_database import SESSION, ConsistentReading, PostgresDatabase, TableColumns, create_slot
 from penstock.connect.changes.postgres_stream import EPOCH_US, KeepAlive, ReplicationConnection, ReplicationStream
-from penstock.connect.changes.seam import Seam
 from penstock.connect.contract import RetriableError, SourceContext, SourceDefinition
 from penstock.connect.databases.address import need
 from penstock.connect.databases.local_files import authorities
@@ -23,7 +23,6 @@ from penstock.connect.secrets import Secrets
 from penstock.errors import ConnectorError
 from penstock.sql.types import BIGINT, STRING, Field, Struct
 
-PART = "postgres"
 SOURCE = Struct(
     tuple(
         Field(name, BIGINT if name in ("ts_ms", "txId", "lsn") else STRING)
@@ -67,52 +66,35 @@ OPTIONS = (
 )
 
 
-class PostgresSource:
+class PostgresSource(Capture[PostgresDatabase, ConsistentReading, ReplicationStream]):
     """The source: first a consistent snapshot, then the stream of one replication slot."""
+
+    PART = "postgres"
 
     def __init__(self, options: Mapping[str, Any], secrets: Secrets, context: SourceContext) -> None:
         need("psycopg", "postgres")
-        self._options, self._secrets, self._context = options, secrets, context
-        self._prefix, self._wanted_table = common_names(options)
-        self._wanted_schema = NameFilter(options["schema.include.list"], options["schema.exclude.list"])
+        super().__init__(options, secrets, context, NameFilter(options["schema.include.list"], options["schema.exclude.list"]))
         self._rendering = Rendering(options["decimal.handling.mode"], options["time.precision.mode"], options["unavailable.value.placeholder"])
-        self._mode = snapshot_mode(options)
-        self._batch: int = options["max.batch.size"]
-        self._skipped = set(options["skipped.operations"])
-        self._heartbeat = Heartbeat(options, self._prefix)
         self._conninfo = _conninfo(options, secrets)
-        self._database: PostgresDatabase | None = None
         self._replication: ReplicationConnection | None = None
-        self._reading: ConsistentReading | None = None
-        self._snapshot: Iterator[SourceBatch] | None = None
-        self._stream: ReplicationStream | None = None
         self._tables: dict[int, ChangedTable | None] = {}
-        # The position, as it is when all that was given is committed.
+        # The place, as it is when all that was given is committed.
         self._lsn = 0
-        self._left: list[str] | None = None  # tables that the snapshot has yet to read; None: it is over
-        self._seam = Seam()
         self._begin: Begin | None = None
         self._events = 0  # changes of the transaction at hand that were taken
         self._skip = (0, 0)  # (commit LSN, changes of it that an earlier run has taken)
         self._acknowledge = 0
-
-    # ------------------------------------------------------------------ the contract
 
     def poll(self) -> SourceBatch:
         """The next rows of the snapshot, then the next changes."""
         import psycopg
 
         try:
-            return self._poll()
+            return super().poll()
         except psycopg.OperationalError as error:
-            self.close()
             raise RetriableError(f"The connection to PostgreSQL broke: {self._words(error)}.") from None
         except psycopg.Error as error:
-            self.close()
             raise ConnectorError(f"PostgreSQL refused: {self._words(error)}.") from None
-        except BaseException:
-            self.close()
-            raise
 
     def committed(self, batch: SourceBatch) -> None:
         """Let the server forget what is durable here."""
@@ -121,34 +103,19 @@ class PostgresSource:
 
     def close(self) -> None:
         """Close the connections."""
-        self._snapshot = None
-        stopping = self._database if self._options["slot.drop.on.stop"] else None
-        for each in (self._stream, self._reading, self._replication):
-            if each is not None:
-                each.close()
+        # The slot is free once the replication ends, and its connection may go only after the stream that reads from it.
+        stopping, self._database = self._database, None
+        super().close()
+        if self._replication is not None:
+            self._replication.close()
+            self._replication = None
         if stopping is not None:
-            stopping.drop_slot(self._options["slot.name"])
-        if self._database is not None:
-            self._database.close()
-        self._database = self._replication = self._reading = self._stream = None
+            if self._options["slot.drop.on.stop"]:
+                stopping.drop_slot(self._options["slot.name"])
+            stopping.close()
 
     def _words(self, error: BaseException) -> str:
         return self._secrets.redact(" ".join(str(error).split()).rstrip("."))
-
-    def _poll(self) -> SourceBatch:
-        if self._database is None:
-            self._start()
-        if self._snapshot is not None:
-            batch = next(self._snapshot, None)
-            if batch is not None:
-                return batch
-            self._snapshot = None
-        if self._mode == "initial_only":
-            self._context.wait(None)
-            return SourceBatch()
-        if self._stream is None:
-            self._open_stream()
-        return self._read_stream()
 
     # ------------------------------------------------------------------ the start
 
@@ -160,17 +127,12 @@ class PostgresSource:
         self._database.check()
         wanted = [(schema, name) for schema, name in self._database.tables() if self._is_wanted(schema, name)]
         self._database.ensure_publication(options["publication.name"], options["publication.autocreate.mode"], wanted)
-        flushed, name, mode = self._database.slot(options["slot.name"]), options["slot.name"], self._mode
-        known = PART in self._context.positions
-        if known and flushed is None and mode != "when_needed" and not options["slot.drop.on.stop"]:
+        flushed, name = self._database.slot(options["slot.name"]), options["slot.name"]
+        known = self.PART in self._context.positions
+        if known and flushed is None and self._mode != "when_needed" and not options["slot.drop.on.stop"]:
             raise ConnectorError(f"The slot {name} is gone, and with it the changes since the last start.", mend=START_ANEW)
         anew = not known or flushed is None
-        if anew:
-            self._seam = Seam()
-            self._left = None if mode == "never" else [f"{schema}.{table}" for schema, table in wanted]
-        elif mode == "always" and self._left is None:
-            self._left = [f"{schema}.{table}" for schema, table in wanted]
-            self._seam = Seam()
+        self._choose_tables(wanted, anew=anew)
         self._replication = self._database.replication()
         snapshot: tuple[int, str] | None = None
         if flushed is None:
@@ -182,77 +144,49 @@ class PostgresSource:
             # A slot that was there before cannot say how the tables stood then: another, which the server drops by itself, says how they stand now.
             at = snapshot or create_slot(self._replication, f"{name[:40]}_{os.urandom(8).hex()}", temporary=True, export=True)
             self._reading = ConsistentReading(self._database, *at)
-            self._snapshot = self._read_tables(wanted)
+            self._snapshot = self._read_tables(wanted, [self._reading.lsn])
 
-    def _load(self) -> None:
-        position = self._context.positions.get(PART, {})
+    def _load_place(self, position: Mapping[str, Any]) -> None:
         self._begin, self._events, self._acknowledge = None, 0, 0
         self._lsn = int(position.get("lsn", 0))
-        self._left = list(position["left"]) if "left" in position else None
-        self._seam = Seam(position.get("ranges"))
         self._skip = (int(position.get("transaction", 0)), int(position.get("events", 0)))
 
-    def _position(self) -> dict[str, Any]:
-        position: dict[str, Any] = {"lsn": self._lsn, "ranges": self._seam.as_json()}
-        if self._left is not None:
-            position["left"] = list(self._left)
+    def _place(self) -> dict[str, Any]:
+        place: dict[str, Any] = {"lsn": self._lsn}
         if self._begin is not None:
             events = max(self._events, self._skip[1]) if self._begin.commit_lsn == self._skip[0] else self._events
-            position |= {"transaction": self._begin.commit_lsn, "events": events}
+            place |= {"transaction": self._begin.commit_lsn, "events": events}
         elif self._skip[0]:
-            position |= {"transaction": self._skip[0], "events": self._skip[1]}
-        return {PART: position}
-
-    def _is_wanted(self, schema: str, name: str) -> bool:
-        return self._wanted_schema(schema) and self._wanted_table(f"{schema}.{name}")
+            place |= {"transaction": self._skip[0], "events": self._skip[1]}
+        return place
 
     # ------------------------------------------------------------------ the snapshot
 
-    def _read_tables(self, wanted: list[tuple[str, str]]) -> Iterator[SourceBatch]:
-        """The rows of the tables that are left. A table without an ordered key is given as a whole, so that it is never read twice in part."""
-        assert self._left is not None
+    def _snapshot_table(self, schema: str, name: str) -> SnapshotTable | None:
         assert self._reading is not None
-        reading, at = self._reading, [self._reading.lsn]
-        yield SourceBatch((), self._position())  # from here on the slot is known to be ours
-        by_name = {f"{schema}.{name}": (schema, name) for schema, name in wanted}
-        while self._left:
-            name = self._left[0]
-            found = reading.table(*by_name[name]) if name in by_name else None
-            if found is None:
-                self._left.pop(0)
-                continue
-            table = self._changed_table(found)
-            source = self._source(table, time.time_ns() // 1_000_000, 0, reading.lsn, snapshot=True)
-            whole: list[SourceRecord] = []
-            for rows in reading.rows(found, self._seam.upto(name), self._batch):
-                values = [_row(table, row) for row in rows]
-                records = [r for value in values for r in table.records("r", None, value, source, tombstones=False)]
-                if not found.is_ordered:
-                    whole += records
-                    continue
-                self._seam.done(name, _sortable(table, values[-1]), at)
-                yield SourceBatch(records, self._position())
-            self._left.pop(0)
-            self._seam.done(name, None, at)
-            yield SourceBatch(whole, self._position())
-        self._left = None
-        yield SourceBatch((), self._position())
-        reading.close()
-        self._reading = None
+        reading, found = self._reading, self._reading.table(schema, name)
+        if found is None:
+            return None
+        table = self._changed_table(found)
+
+        def rows(after: Sequence[Any] | None, count: int) -> Iterator[list[Row]]:
+            for some in reading.rows(found, after, count):
+                yield [_row(table, row) for row in some]
+
+        return SnapshotTable(table, found.is_ordered, self._source(table, time.time_ns() // 1_000_000, 0, reading.lsn, snapshot=True), rows)
 
     # ------------------------------------------------------------------ the stream
 
-    def _open_stream(self) -> None:
+    def _open_stream(self) -> ReplicationStream:
         assert self._replication is not None
         options = self._options
-        self._stream = self._replication.stream(options["slot.name"], self._lsn, options["publication.name"], self._context.wake)
+        return self._replication.stream(options["slot.name"], self._lsn, options["publication.name"], self._context.wake)
 
-    def _read_stream(self) -> SourceBatch:
-        assert self._stream is not None
+    def _read_stream(self, stream: ReplicationStream) -> SourceBatch:
         records: list[SourceRecord] = []
         while len(records) < self._batch:
             # One message at a time near the end, so that a batch never ends within a message's records.
-            messages = self._stream.take(max(1, (self._batch - len(records)) // 4))
+            messages = stream.take(max(1, (self._batch - len(records)) // 4))
             if not messages:
                 break
             for message in messages:
@@ -261,19 +195,10 @@ class PostgresSource:
                         self._done(message.end_lsn)
                 else:
                     records += self._take(message.data)
-        heartbeat = self._heartbeat.due(self._query)
-        if heartbeat is not None:
-            records.append(heartbeat)
-        if records:
-            return SourceBatch(records, self._position())
-        # What came concerned none of our tables: the server may forget it, and the position need not be written.
-        self._stream.acknowledge(self._acknowledge)
-        self._context.wait(self._heartbeat.left_s())
-        return SourceBatch()
-
-    def _query(self, query: str) -> None:
-        assert self._database is not None
-        self._database.rows(query)
+        if not records:
+            # What came concerned none of our tables: the server may forget it, and the position need not be written.
+            stream.acknowledge(self._acknowledge)
+        return self._given(records)
 
     def _done(self, lsn: int) -> None:
         self._lsn = self._acknowledge = max(self._lsn, lsn)
@@ -296,7 +221,7 @@ class PostgresSource:
                 self._events += 1
                 if self._begin.commit_lsn == self._skip[0] and self._events <= self._skip[1]:
                     return []  # taken before the last start
-                return self._change(message) if isinstance(message, Change) else self._truncate(message)
+                return self._change(message, self._begin) if isinstance(message, Change) else self._truncate(message, self._begin)
         return []
 
     def _relation(self, relation: Relation) -> ChangedTable | None:
@@ -314,50 +239,34 @@ class PostgresSource:
         columns = tuple(ChangedColumn(c.name, *column_of(c.type_oid, c.modifier, catalog, self._rendering)) for c in found.columns)
         return ChangedTable(found.schema, found.name, topic_name(self._prefix, found.schema, found.name), columns, found.keys, SOURCE)
 
-    def _change(self, change: Change) -> list[SourceRecord]:
-        table, begin = self._tables.get(change.relation), self._begin
-        assert begin is not None
+    def _change(self, change: Change, begin: Begin) -> list[SourceRecord]:
+        table = self._tables.get(change.relation)
         if table is None:
             return []
         after = None if change.new is None else _row(table, _filled(change.new, None if change.old_is_key else change.old))
         before = None if change.old is None else _row(table, change.old)
-        if before is None and after is not None and change.kind == "U":
-            before_key: Row | None = after  # the key has not changed
-        else:
-            before_key = before
-        op = {"I": "c", "U": "u", "D": "d"}[change.kind]
-        source = self._source(table, (begin.time_us + EPOCH_US) // 1000, begin.xid, begin.commit_lsn, snapshot=False)
-        tombstones: bool = self._options["tombstones.on.delete"]
-        found: list[SourceRecord] = []
-        if op == "u" and table.keys and before_key is not None and table.key_of(before_key) != table.key_of(after or {}):
-            parts = [("d", before, None), ("c", None, after)]
-        else:
-            parts = [(op, before, after)]
-        for each, old, new in parts:
-            row = new if new is not None else old
-            if row is None:
-                mend = "Give the table a primary key or REPLICA IDENTITY FULL."
-                raise ConnectorError(f"A row of {table.full_name} was deleted, and the log does not say which.", mend=mend)
-            if each in self._skipped or self._seam.has_seen(table.full_name, _sortable(table, row), [begin.commit_lsn]):
-                continue
-            found += table.records(each, old, new, source, tombstones=tombstones)  # type: ignore[arg-type]
-        return found
+        if before is None and after is None:
+            mend = "Give the table a primary key or REPLICA IDENTITY FULL."
+            raise ConnectorError(f"A row of {table.full_name} was deleted, and the log does not say which.", mend=mend)
+        source = self._logged(table, begin)
+        return self._records(table, _OPS[change.kind], before, after, source, [begin.commit_lsn])
 
-    def _truncate(self, message: Truncate) -> list[SourceRecord]:
-        begin, found = self._begin, []
-        assert begin is not None
-        for table in (self._tables.get(oid) for oid in message.relations):
-            if table is None or "t" in self._skipped or self._seam.has_seen(table.full_name, None, [begin.commit_lsn]):
-                continue
-            source = self._source(table, (begin.time_us + EPOCH_US) // 1000, begin.xid, begin.commit_lsn, snapshot=False)
-            found += table.records("t", None, None, source, tombstones=False)
-        return found
+    def _truncate(self, message: Truncate, begin: Begin) -> list[SourceRecord]:
+        tables = [table for oid in message.relations if (table := self._tables.get(oid)) is not None]
+        return [record for table in tables for record in self._emptied(table, self._logged(table, begin), [begin.commit_lsn])]
+
+    def _logged(self, table: ChangedTable, begin: Begin) -> Row:
+        """The envelope's source of a change in a transaction of the log."""
+        return self._source(table, (begin.time_us + EPOCH_US) // 1000, begin.xid, begin.commit_lsn, snapshot=False)
 
     def _source(self, table: ChangedTable, ts_ms: int, xid: int, lsn: int, *, snapshot: bool) -> Row:
         return {
             "version": "penstock", "connector": "postgresql", "name": self._prefix, "ts_ms": ts_ms, "snapshot": "true" if snapshot else "false",
             "db": self._options["database.dbname"], "schema": table.schema, "table": table.name, "txId": xid, "lsn": lsn,
         }  # fmt: skip
+
+
+_OPS: dict[str, Op] = {"I": "c", "U": "u", "D": "d"}
 
 
 def _row(table: ChangedTable, values: Tuple) -> dict[str, Any]:
@@ -367,12 +276,6 @@ def _row(table: ChangedTable, values: Tuple) -> dict[str, Any]:
 def _filled(new: Tuple, old: Tuple | None) -> Tuple:
     """The new row; what it leaves out as unchanged is that of the old one, where the log holds it whole."""
     return new if old is None else [before if value is UNCHANGED else value for value, before in zip(new, old, strict=True)]
-
-
-def _sortable(table: ChangedTable, row: Row) -> list[Any] | None:
-    """The key as the seam compares it; None where keys of such types are not ordered here."""
-    key = [row[name] for name in table.keys]
-    return key if key and all(isinstance(part, int | str) for part in key) else None
 
 
 def _conninfo(options: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
@@ -389,27 +292,24 @@ def _conninfo(options: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
     }  # fmt: skip
 
 
-DEFINITION = SourceDefinition(
-    class_names=("PostgresSource", "PostgresConnector", "io.debezium.connector.postgresql.PostgresConnector"),
-    summary="Captures every change of PostgreSQL's tables, in order, from the server's log.",
-    documentation="""\
-Each table becomes a topic, `PREFIX.SCHEMA.TABLE`. A record's key is the primary key; its value is Debezium's envelope: `before`, `after`, `source`,
-`op` (`c` create, `u` update, `d` delete, `r` read by the snapshot), `ts_ms`. A delete is followed by a tombstone; a change of the primary key is a
-delete and a create. The transform `ExtractNewRecordState` leaves the row alone.
-
+_OWN_DOCUMENTATION = """\
 The server needs `wal_level = logical`, the user the right `REPLICATION` and SELECT on the tables. Of an old row the log holds the primary key only;
 `ALTER TABLE ... REPLICA IDENTITY FULL` makes `before` whole. A table without a primary key needs that for updates and deletes.
 
-**Nothing is lost or doubled.** The snapshot is consistent with a place of the log, and the stream begins there. Positions are committed with the
-records, and only then does the slot let the server forget. A snapshot that is cut short goes on after the last key with another one, and what each
-has seen already is left out of the stream. That needs a key of numbers, text or UUIDs; a table with another or none is read in one piece, in memory.
+Once positions are committed the slot lets the server forget. To read a table on from a key needs a key of numbers, text or UUIDs; a table with
+another or none is read in one piece, in memory.
 
 A column that is added or dropped shows in the records from its first change on. The slot keeps the server's log as long as the connector is away:
 when you DROP the connector for good, `SELECT pg_drop_replication_slot('NAME')`.
 
 NUMERIC without a precision is a DECIMAL(38, 18); NaN and infinities are NULL. TIMESTAMPTZ is text in ISO 8601, UTC (a TIMESTAMP with `connect`).
 Types that have no like (JSON, enums, intervals, networks) are their text. Values of an array, a number or a time that are too large for the row and
-were not touched by an update are NULL, unless the replica identity is FULL.""",
+were not touched by an update are NULL, unless the replica identity is FULL."""
+
+DEFINITION = SourceDefinition(
+    class_names=("PostgresSource", "PostgresConnector", "io.debezium.connector.postgresql.PostgresConnector"),
+    summary="Captures every change of PostgreSQL's tables, in order, from the server's log.",
+    documentation=capture_documentation("SCHEMA") + _OWN_DOCUMENTATION,
     example="""\
 CREATE SOURCE CONNECTOR customers WITH (
   'connector.class' = 'io.debezium.connector.postgresql.PostgresConnector',
