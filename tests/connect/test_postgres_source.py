@@ -349,5 +349,5 @@ def test_mistakes(server: Server, options: dict[str, str], complaint: str) -> No
         "database.dbname": server.database, "topic.prefix": "asgard",
     }  # fmt: skip
     with pytest.raises((ConfigError, ConnectorError), match=complaint) as caught:
-        Driver(CLASS, given | options).step()
+        Driver(CLASS, given | options).run_on()
     assert "hunter2" not in str(caught.value)

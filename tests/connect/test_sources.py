@@ -109,8 +109,7 @@ def test_one_of_the_same_name_goes_on_until_it_is_forgotten(log: Log, runtime: C
     begin()
     assert runtime.wait_idle(20)
     assert values(log, "from-a") == [b"1", b"2"]
-    runtime.stop("world")
-    runtime.forget("world")
+    assert runtime.drop("world") == []
     assert runtime.positions("world") == {}
     begin()
     assert runtime.wait_idle(20)
@@ -122,8 +121,7 @@ def test_names_that_begin_alike_do_not_share_positions(log: Log, runtime: Connec
     begin()
     runtime.start("SOURCE", "world2", {"connector.class": "FarSide"})
     assert runtime.wait_idle(20)
-    runtime.stop("world")
-    runtime.forget("world")
+    assert runtime.drop("world") == []
     assert runtime.positions("world") == {}
     assert runtime.positions("world2") == {"a": {"next": 1}}
 
@@ -323,8 +321,7 @@ def test_dead_letters_can_be_named_and_dropped(log: Log, runtime: ConnectRuntime
     begin(errors_tolerance="all", errors_deadletterqueue_topic_name="bad")
     assert runtime.wait_idle(20)
     assert values(log, "bad") == [b"2"]
-    runtime.stop("world")
-    runtime.forget("world")
+    assert runtime.drop("world") == []
     begin(errors_tolerance="all", errors_deadletterqueue_topic_name="")
     assert runtime.wait_idle(20)
     assert log.topic("dlq-world") is None
@@ -343,8 +340,7 @@ def test_what_is_refused_is_logged_as_the_options_say(
         caplog.clear()
         begin(errors_tolerance="all", word="${env:WORLD_WORD}", **options)
         assert runtime.wait_idle(20)
-        runtime.stop("world")
-        runtime.forget("world")
+        assert runtime.drop("world") == []
         assert ("It says [hidden]" in caplog.text) == logged
         assert ("key: k, value: open [hidden]!!!" in caplog.text) == shown
         assert "sesame" not in caplog.text

@@ -197,16 +197,25 @@ class SinkDefinition(ConnectorDefinition):
         return EVERY_SINK
 
 
+CLEAN_UP_S = 5
+"""How long a clean-up waits for the far side, in seconds."""
+CleanUp = Callable[[Mapping[str, Any], Secrets, Mapping[str, Position]], Sequence[str]]
+
+
 @dataclass(frozen=True)
 class SourceDefinition(ConnectorDefinition):
     """A source connector.
 
     `open`: (options, secrets, context) -> the source; it raises ConfigError for what only it can check, and must not reach for the network.
     `tasks`: how many tasks have something to do, from the options (`tasks.max` is the limit); one, where it is not given.
+    `clean_up`: (options, secrets, committed positions) removes from the far side what is kept there for this connector alone, once it is dropped or
+    its positions are forgotten, its tasks at rest. What has to stay it returns, a sentence each that says why and how to remove it by hand; it takes
+    some seconds at the most. None: nothing is kept there.
     """
 
     open: Callable[[Mapping[str, Any], Secrets, SourceContext], Source]
     tasks: Callable[[Mapping[str, Any]], int] = lambda options: 1
+    clean_up: CleanUp | None = None
 
     @property
     def kind(self) -> OneOf["SOURCE", "SINK"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,8 @@ from penstock.connect.task import Defaults, Task, TaskSetup, Worker
 from penstock.errors import ConfigError, ConnectorError
 from penstock.log.protocol import Log
 from penstock.registry.model import SchemaRegistry
+
+_logger = logging.getLogger("penstock.connect")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +165,32 @@ class ConnectRuntime:
                     return False
         return True
 
-    def forget(self, name: str) -> None:
-        """Forget how far a connector has come: its offsets or its positions. It must not run."""
+    def drop(self, name: str) -> list[str]:
+        """Stop the connector and forget it with its place, and have its far side forget it. What stays there, a sentence each."""
+        running = self._find(name)
+        self.stop(name)
+        return self._forget(name, running)
+
+    def _forget(self, name: str, running: _Running) -> list[str]:
+        """Forget how far a connector has come: its offsets or its positions, and what its far side keeps for it. It must not run."""
+        left = self._clean_up(name, running)
         self._worker.log.delete_group(f"connect-{name}")
         positions.forget(self._worker.log, name)
+        return left
+
+    def _clean_up(self, name: str, running: _Running) -> list[str]:
+        definition, known = running.definition, self.positions(name)
+        if not isinstance(definition, SourceDefinition) or definition.clean_up is None or not known:
+            return []
+        secrets = self._worker.make_secrets(running.folder)
+        try:
+            options = parse_options(definition.all_options, running.properties, secrets)
+            left = [secrets.redact(sentence) for sentence in definition.clean_up(options, secrets, known)]
+        except Exception as error:  # noqa: BLE001 - nothing at the far side may keep a connector from being dropped
+            left = [secrets.redact(f"What is kept for it there was not removed: {error}")]
+        for sentence in left:
+            _logger.warning("connector %s: %s", name, sentence)
+        return left
 
     def positions(self, name: str) -> dict[str, Position]:
         """How far each part of a source's world is read, as committed; empty for a sink."""

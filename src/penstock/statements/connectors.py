@@ -208,14 +208,13 @@ def text_of(value: object) -> str:
 
 
 def drop_connector(db: Database, statement: ast.DropConnector) -> Result:
-    """Stop a connector and forget it with its positions."""
+    """Stop a connector and forget it with its positions; say what stays at its far side."""
     if statement.if_exists and db.catalog.connector(statement.name) is None:
         return Result(f"There is no connector {statement.name}.")
     connector = _known(db, statement.name, statement.position)
     db.catalog.drop(connector)
-    db.connectors.stop(connector.name)
-    db.connectors.forget(connector.name)
-    return Result(f"Connector {connector.name} is dropped.")
+    left = db.connectors.drop(connector.name)
+    return Result(" ".join([f"Connector {connector.name} is dropped.", *left]))
 
 
 def pause_connector(db: Database, statement: ast.PauseConnector) -> Result:

@@ -30,6 +30,10 @@ class DatabaseConnection(Opened, Protocol):
         """Run a statement."""
         ...
 
+    def check(self) -> None:
+        """Raise ConfigError where the server does not log what is needed."""
+        ...
+
 
 Database = TypeVar("Database", bound=DatabaseConnection)
 Reading = TypeVar("Reading", bound=Opened)
@@ -67,14 +71,23 @@ class Capture(ABC, Generic[Database, Reading, Stream]):
         self._reading: Reading | None = None
         self._snapshot: Iterator[SourceBatch] | None = None
         self._stream: Stream | None = None
+        self._is_started = False
         self._left: list[str] | None = None  # tables that the snapshot has yet to read; None: it is over
         self._seam = Seam()
 
     # ------------------------------------------------------------------ what each database has of its own
 
     @abstractmethod
-    def _start(self) -> None:
-        """Connect; find the place to go on from; set `_snapshot` where rows are to be read."""
+    def _connect(self) -> Database:
+        """Connect to the server."""
+
+    def _announced(self, database: Database) -> SourceBatch | None:
+        """What is to be stored before the start arranges it at the server; None: nothing."""
+        return None
+
+    @abstractmethod
+    def _start(self, database: Database) -> None:
+        """Find the place to go on from; set `_snapshot` where rows are to be read."""
 
     @abstractmethod
     def _open_stream(self) -> Stream:
@@ -108,7 +121,7 @@ class Capture(ABC, Generic[Database, Reading, Stream]):
 
     def close(self) -> None:
         """Close the connections."""
-        self._snapshot = None
+        self._snapshot, self._is_started = None, False
         for each in (self._stream, self._reading, self._database):
             if each is not None:
                 each.close()
@@ -116,7 +129,14 @@ class Capture(ABC, Generic[Database, Reading, Stream]):
 
     def _poll(self) -> SourceBatch:
         if self._database is None:
-            self._start()
+            self._database = self._connect()
+            self._database.check()
+            self._load()
+            if announced := self._announced(self._database):
+                return announced
+        if not self._is_started:
+            self._start(self._database)
+            self._is_started = True
         if self._snapshot is not None:
             batch = next(self._snapshot, None)
             if batch is not None:

@@ -127,9 +127,26 @@ class PostgresDatabase:
             raise ConnectorError(f"The slot {name} has lost its place: the server has thrown its log away.", mend=START_ANEW)
         return parsed(flushed)
 
-    def drop_slot(self, name: str) -> None:
-        """Drop the slot, unless it is in use or gone."""
+    def has_slot(self, name: str) -> bool:
+        """Whether there is such a slot, whoever's."""
+        return bool(self.rows("SELECT 1 FROM pg_replication_slots WHERE slot_name = %s", name))
+
+    def drop_slot(self, name: str) -> bool:
+        """Drop the slot, unless it is in use; whether it is gone."""
         self.rows("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s AND NOT active", name)
+        return not self.has_slot(name)
+
+    def slots(self) -> list[str]:
+        """The slots of this database."""
+        return [name for (name,) in self.rows("SELECT slot_name FROM pg_replication_slots WHERE database = current_database() ORDER BY 1")]
+
+    def has_publication(self, name: str) -> bool:
+        """Whether there is such a publication."""
+        return bool(self.rows("SELECT 1 FROM pg_publication WHERE pubname = %s", name))
+
+    def drop_publication(self, name: str) -> None:
+        """Drop the publication."""
+        self.rows(f"DROP PUBLICATION IF EXISTS {quoted(name)}")
 
     # ------------------------------------------------------------------ what there is
 

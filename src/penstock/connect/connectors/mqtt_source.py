@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.connect.contract import SourceContext, SourceDefinition
+from penstock.connect.contract import CLEAN_UP_S, SourceContext, SourceDefinition
 from penstock.connect.mqtt.connection import OPTIONS as CONNECTION
 from penstock.connect.mqtt.connection import Broker, Connection
 from penstock.connect.options import REQUIRED, Option
-from penstock.connect.records import SourceBatch, SourceRecord
+from penstock.connect.records import Position, SourceBatch, SourceRecord
 from penstock.connect.secrets import Secrets
-from penstock.errors import ConfigError
+from penstock.errors import ConfigError, ConnectorError
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
@@ -222,6 +222,22 @@ def _check_filter(topic: str) -> None:
         )
 
 
+def _clean_up(options: Mapping[str, Any], secrets: Secrets, positions: Mapping[str, Position]) -> list[str]:
+    """End the session that the broker keeps: one who connects by its name and wants a clean one does that."""
+    client = positions.get(PART, {}).get("client")
+    if client is None:
+        return []
+    try:
+        Broker({**options, "mqtt.connect.timeout.seconds": CLEAN_UP_S}).connect(client, clean_session=True).close()
+    except ConnectorError as error:
+        where = ", ".join(options["mqtt.server.uri"])
+        return [
+            f"The session {client} stays with {where}, which queues messages for it: {error.what} To end it connect by that name with a clean "
+            f"session: mosquitto_sub -i {client} -t '#' -E"
+        ]
+    return []
+
+
 DEFINITION = SourceDefinition(
     class_names=("MqttSource", "MqttSourceConnector", "io.confluent.connect.mqtt.MqttSourceConnector", "io.confluent.connect.mqtt.MqttConnector"),
     summary="Subscribes to topics of an MQTT broker and makes a record of each message.",
@@ -242,8 +258,8 @@ The broker being away is an error that passes: the connector tries again, after 
 certificate that is refused makes the task FAILED; it starts again by itself. One connector is one connection. More of them share a subscription
 that begins with `$share/GROUP/`.
 
-A connector that is dropped leaves its session with the broker, which queues messages for it up to its limits; Mosquitto forgets it after
-`persistent_client_expiration`.""",
+DROP CONNECTOR ends the session with the broker. Where the broker is away then, the answer says how to end it; until then it queues messages, up to
+its limits.""",
     example="""\
 CREATE SOURCE CONNECTOR `mqtt-source` WITH (
   'connector.class' = 'MqttSource',
@@ -255,4 +271,5 @@ CREATE SOURCE CONNECTOR `mqtt-source` WITH (
 );""",
     options=OPTIONS,
     open=MqttSource,
+    clean_up=_clean_up,
 )

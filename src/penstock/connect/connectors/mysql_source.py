@@ -95,22 +95,22 @@ class MySqlSource(Capture[MySqlDatabase, ConsistentReading, BinlogStream]):
 
     # ------------------------------------------------------------------ the start
 
-    def _start(self) -> None:
-        self._database = MySqlDatabase(self._settings(), self._secrets.redact)
+    def _connect(self) -> MySqlDatabase:
         self._tables.clear()
-        self._load()
-        self._database.check()
-        lost = bool(self._file) and not self._database.has_file(self._file)
+        return MySqlDatabase(self._settings(), self._secrets.redact)
+
+    def _start(self, database: MySqlDatabase) -> None:
+        lost = bool(self._file) and not database.has_file(self._file)
         if lost and self._mode != "when_needed":
             raise ConnectorError(f"The server no longer has its log {self._file}, and with it changes since the last start.", mend=START_ANEW)
-        wanted = [(schema, name) for schema, name in self._database.tables() if self._is_wanted(schema, name)]
+        wanted = [(schema, name) for schema, name in database.tables() if self._is_wanted(schema, name)]
         anew = not self._file or lost
         self._choose_tables(wanted, anew=anew)
         if self._left is not None:
-            self._reading = ConsistentReading(self._database, lock=self._options["snapshot.locking.mode"] == "extended")
+            self._reading = ConsistentReading(database, lock=self._options["snapshot.locking.mode"] == "extended")
             self._snapshot = self._read_tables(wanted, [file_number(self._reading.file), self._reading.position])
         if anew:
-            self._file, self._at = (self._reading.file, self._reading.position) if self._reading else self._database.place()
+            self._file, self._at = (self._reading.file, self._reading.position) if self._reading else database.place()
             self._rows = self._skip = 0
 
     def _load_place(self, position: Mapping[str, Any]) -> None:

@@ -13,12 +13,13 @@ from penstock.connect.changes.envelope import ChangedColumn, ChangedTable, NameF
 from penstock.connect.changes.pgoutput import UNCHANGED, Begin, Change, Commit, Relation, Truncate, Tuple, decode
 from penstock.connect.changes.postgres_columns import Rendering, column_of
 from penstock.connect.changes.postgres_database import SESSION, ConsistentReading, PostgresDatabase, TableColumns, create_slot
+from penstock.connect.changes.postgres_made import Made
 from penstock.connect.changes.postgres_stream import EPOCH_US, KeepAlive, ReplicationConnection, ReplicationStream
-from penstock.connect.contract import RetriableError, SourceContext, SourceDefinition
+from penstock.connect.contract import CLEAN_UP_S, RetriableError, SourceContext, SourceDefinition
 from penstock.connect.databases.address import need
 from penstock.connect.databases.local_files import authorities
 from penstock.connect.options import REQUIRED, Option
-from penstock.connect.records import SourceBatch, SourceRecord
+from penstock.connect.records import Position, SourceBatch, SourceRecord
 from penstock.connect.secrets import Secrets
 from penstock.errors import ConnectorError
 from penstock.sql.types import BIGINT, STRING, Field, Struct
@@ -119,21 +120,28 @@ class PostgresSource(Capture[PostgresDatabase, ConsistentReading, ReplicationStr
 
     # ------------------------------------------------------------------ the start
 
-    def _start(self) -> None:
-        options = self._options
-        self._database = PostgresDatabase(self._conninfo, self._secrets.redact)
+    def _connect(self) -> PostgresDatabase:
         self._tables.clear()
-        self._load()
-        self._database.check()
-        wanted = [(schema, name) for schema, name in self._database.tables() if self._is_wanted(schema, name)]
-        self._database.ensure_publication(options["publication.name"], options["publication.autocreate.mode"], wanted)
-        flushed, name = self._database.slot(options["slot.name"]), options["slot.name"]
+        return PostgresDatabase(self._conninfo, self._secrets.redact)
+
+    def _announced(self, database: PostgresDatabase) -> SourceBatch | None:
+        """The slot and the publication that are about to be made: stored first, or a kill could leave them without a trace."""
+        made = Made.of(self._context.positions)
+        may_create = self._options["publication.autocreate.mode"] != "disabled"
+        more = made.with_missing(database, self._options["slot.name"], self._options["publication.name"] if may_create else None)
+        return None if more == made else SourceBatch(positions=more.as_positions())
+
+    def _start(self, database: PostgresDatabase) -> None:
+        options = self._options
+        wanted = [(schema, name) for schema, name in database.tables() if self._is_wanted(schema, name)]
+        database.ensure_publication(options["publication.name"], options["publication.autocreate.mode"], wanted)
+        flushed, name = database.slot(options["slot.name"]), options["slot.name"]
         known = self.PART in self._context.positions
         if known and flushed is None and self._mode != "when_needed" and not options["slot.drop.on.stop"]:
             raise ConnectorError(f"The slot {name} is gone, and with it the changes since the last start.", mend=START_ANEW)
         anew = not known or flushed is None
         self._choose_tables(wanted, anew=anew)
-        self._replication = self._database.replication()
+        self._replication = database.replication()
         snapshot: tuple[int, str] | None = None
         if flushed is None:
             snapshot = create_slot(self._replication, name, temporary=False, export=self._left is not None)
@@ -143,7 +151,7 @@ class PostgresSource(Capture[PostgresDatabase, ConsistentReading, ReplicationStr
         if self._left is not None:
             # A slot that was there before cannot say how the tables stood then: another, which the server drops by itself, says how they stand now.
             at = snapshot or create_slot(self._replication, f"{name[:40]}_{os.urandom(8).hex()}", temporary=True, export=True)
-            self._reading = ConsistentReading(self._database, *at)
+            self._reading = ConsistentReading(database, *at)
             self._snapshot = self._read_tables(wanted, [self._reading.lsn])
 
     def _load_place(self, position: Mapping[str, Any]) -> None:
@@ -292,6 +300,11 @@ def _conninfo(options: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _clean_up(options: Mapping[str, Any], secrets: Secrets, positions: Mapping[str, Position]) -> list[str]:
+    conninfo = _conninfo(options, secrets) | {"connect_timeout": CLEAN_UP_S}
+    return Made.of(positions).dropped(lambda: PostgresDatabase(conninfo, secrets.redact), options["slot.name"])
+
+
 _OWN_DOCUMENTATION = """\
 The server needs `wal_level = logical`, the user the right `REPLICATION` and SELECT on the tables. Of an old row the log holds the primary key only;
 `ALTER TABLE ... REPLICA IDENTITY FULL` makes `before` whole. A table without a primary key needs that for updates and deletes.
@@ -299,8 +312,9 @@ The server needs `wal_level = logical`, the user the right `REPLICATION` and SEL
 Once positions are committed the slot lets the server forget. To read a table on from a key needs a key of numbers, text or UUIDs; a table with
 another or none is read in one piece, in memory.
 
-A column that is added or dropped shows in the records from its first change on. The slot keeps the server's log as long as the connector is away:
-when you DROP the connector for good, `SELECT pg_drop_replication_slot('NAME')`.
+A column that is added or dropped shows in the records from its first change on. The slot keeps the server's log as long as the connector is away.
+DROP CONNECTOR drops the slot and the publication that the connector made, the publication unless another slot of the database may need it; one that
+was there before stays. Where the server is away then, the answer says what is left and how to remove it.
 
 NUMERIC without a precision is a DECIMAL(38, 18); NaN and infinities are NULL. TIMESTAMPTZ is text in ISO 8601, UTC (a TIMESTAMP with `connect`).
 Types that have no like (JSON, enums, intervals, networks) are their text. Values of an array, a number or a time that are too large for the row and
@@ -323,4 +337,5 @@ CREATE SOURCE CONNECTOR customers WITH (
 );""",
     options=OPTIONS,
     open=lambda options, secrets, context: PostgresSource(options, secrets, context),
+    clean_up=_clean_up,
 )
