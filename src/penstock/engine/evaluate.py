@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import duckdb
 import pyarrow as pa
 
+from penstock.engine.prepared import PreparedStatements, tables_named
 from penstock.errors import DataError, Position
 from penstock.functions.definition import PythonFunction
 from penstock.functions.duckdb import UsersOwnError, register
@@ -30,9 +31,6 @@ NULL_IN_LAMBDA = " is NULL in a lambda"
 NO_VALUE = re.compile(rf"Could not convert string ['\"](.* is no [A-Z]+(?:\(\d+, ?\d+\))?|.*{NULL_IN_LAMBDA}.*)['\"] to ", re.DOTALL)
 """How DuckDB words the casts of `functions.casts` and of lambdas, which say themselves what is wrong."""
 
-
-BOUND = re.compile(r"\bbatch\d+\b")
-"""The name of a bound table."""
 
 FUNCTION = re.compile(r"\bpenstock_(\w+)_[0-9a-f]{10}\b")
 """The name of a Python function inside DuckDB."""
@@ -93,8 +91,9 @@ class Evaluator:
                 Evaluator._instances[careful] = Instance(connection)
             self._instance = Evaluator._instances[careful]
             self.connection = self._instance.connection.cursor()
-        self._bound: list[str] = []
-        self._waiting: dict[str, pa.Table] = {}
+        self._prepared = PreparedStatements(self.connection)
+        self._bound: dict[str, pa.Table] = {}
+        self._registered: list[str] = []
         self._known: dict[str, pa.Table] = {}
         self._count = 0
 
@@ -123,7 +122,7 @@ class Evaluator:
             table = pa.Table.from_batches([table])
         self._count += 1
         name = f"batch{self._count}"
-        self._waiting[name] = table
+        self._bound[name] = table
         return name
 
     def rows(self, table: pa.Table) -> str:
@@ -138,28 +137,36 @@ class Evaluator:
 
     def release(self) -> None:
         """Forget the bound tables; their names may be given again."""
-        for name in self._bound:
+        for name in self._registered:
             self.connection.unregister(name)
+        self._registered.clear()
         self._bound.clear()
-        self._waiting.clear()
         self._known.clear()
         self._count = 0
 
-    def _register(self, sql: str) -> None:
-        """Show DuckDB the tables that the SQL names: it takes longer than a small query over them, and not all that is bound is read."""
-        for name in BOUND.findall(sql):
-            if name in self._waiting:
-                self.connection.register(name, distinct(self._waiting.pop(name)))
-                self._bound.append(name)
+    def _read_by(self, sql: str) -> dict[str, pa.Table]:
+        """The bound tables that the SQL names."""
+        return {name: self._bound[name] for name in tables_named(sql) if name in self._bound}
+
+    def _register(self, tables: dict[str, pa.Table]) -> None:
+        """Show DuckDB the tables that it has not seen: it takes longer than a small query over them, and not all that is bound is read."""
+        for name, table in tables.items():
+            if name not in self._registered:
+                self.connection.register(name, distinct(table))
+                self._registered.append(name)
 
     def table(self, sql: str) -> pa.Table:
         """Run a query; raise EvaluationError where a row's value makes it fail."""
         known = self.known(sql)
         if known is not None:
             return known
-        self._register(sql)
+        tables = self._read_by(sql)
         try:
-            return self.connection.sql(sql).to_arrow_table()
+            result = self._prepared.run(sql, tables)
+            if result is None:
+                self._register(tables)
+                result = self.connection.sql(sql).to_arrow_table()
+            return result
         except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
             kind = FunctionError if FAILED.search(str(error)) else EvaluationError
             raise kind(reason_of(error)) from error
@@ -174,7 +181,7 @@ class Evaluator:
     def row_errors(self, table: str, rows: list[int], sql: str) -> list[str]:
         """Why an expression failed in these rows of a bound table whose column `_row` numbers them; one reason a row."""
         reasons: list[str] = []
-        self._register(table)
+        self._register(self._read_by(table))
         for row in rows[:REASONS_MAX]:
             try:
                 self.connection.sql(f"SELECT {sql} FROM {table} WHERE _row = {row}").fetchall()
