@@ -27,7 +27,8 @@ def run(evaluator: Evaluator, sql: str, **tables: list[Any] | pa.Array) -> list[
     for name, values in tables.items():
         evaluator.bind(pa.table({name: values}))
     try:
-        return evaluator.table(sql).to_pylist()
+        rows: list[dict[str, Any]] = evaluator.table(sql).to_pylist()
+        return rows
     finally:
         evaluator.release()
 

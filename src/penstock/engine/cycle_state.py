@@ -49,6 +49,11 @@ class CycleState:
             self._view = self._transaction = self._writing.enter_context(self._home.begin())
         return self._transaction
 
+    @property
+    def writes(self) -> bool:
+        """Whether the transaction has begun."""
+        return self._transaction is not None
+
     def store(self, name: str) -> StateStore:
         """A state store; an iterator of its is spent before the cycle's first write."""
         return CycleStore(self, name)

@@ -29,6 +29,8 @@ SPREAD = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93))
 HALF = np.uint64(32)
 LOW_BYTES = np.array([(1 << (8 * n)) - 1 for n in range(9)], np.uint64)
 """LOW_BYTES[n] keeps the first n bytes of eight."""
+HASHED_TOGETHER = 16_384
+"""So many keys are hashed at a time, for what lies between to stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,12 @@ class Keys:
         else one; prefixes are sorted, and each is some row's."""
         hashes = hashed(rest)
         if groups is None:
-            order = np.argsort(hashes)
+            order = rising(hashes)
             starts = np.array([0, len(hashes)] if len(hashes) else [0])
-            return Keys(tuple(prefixes) if len(hashes) else (), starts, hashes[order], rest.take(pa.array(order))), order
+            return Keys(tuple(prefixes) if len(hashes) else (), starts, hashes[order], taken(rest, order)), order
         order = np.lexsort((hashes, groups))
         starts = np.searchsorted(groups[order], np.arange(len(prefixes) + 1))
-        return Keys(tuple(prefixes), starts, hashes[order], rest.take(pa.array(order))), order
+        return Keys(tuple(prefixes), starts, hashes[order], taken(rest, order)), order
 
     @staticmethod
     def of(rests: Sequence[bytes], prefix: bytes = b"") -> tuple[Keys, Numbers]:
@@ -137,7 +139,7 @@ class Keys:
             alike = at < len(here)
             alike[alike] = here[at[alike]] == there[alike]
             rows, there, at = rows[alike], there[alike], at[alike]
-            same = pc.equal(self.rest.take(pa.array(at + base)), wanted.rest.take(pa.array(rows))).to_numpy(zero_copy_only=False)
+            same = pc.equal(taken(self.rest, at + base), taken(wanted.rest, rows)).to_numpy(zero_copy_only=False)
             found[rows[same]] = at[same] + base
             # two keys may have one hash: those that met another's look at the next
             rows, there, at = rows[~same], there[~same], at[~same] + 1
@@ -166,8 +168,16 @@ def state_keys(columns: Sequence[pa.Array], types: Sequence[SqlType], rows: int)
 
 def hashed(keys: pa.Array) -> Hashes:
     """A 64-bit hash of each of the keys (binary, none NULL). It is stored, so it must never change."""
+    hashes: Hashes = np.empty(len(keys), np.uint64)
+    for start in range(0, len(keys), HASHED_TOGETHER):
+        hashes[start : start + HASHED_TOGETHER] = hashed_part(keys.slice(start, HASHED_TOGETHER))
+    return hashes
+
+
+def hashed_part(keys: pa.Array) -> Hashes:
+    """The hashes of some keys."""
     count = len(keys)
-    offsets = np.frombuffer(keys.buffers()[1], np.int32)[keys.offset : keys.offset + count + 1].astype(np.int64) if count else np.zeros(1, np.int64)
+    offsets = offsets_of(keys).astype(np.int64)
     lengths = np.diff(offsets)
     hashes: Hashes = lengths.astype(np.uint64)
     longest = int(lengths.max(initial=0))
@@ -177,6 +187,10 @@ def hashed(keys: pa.Array) -> Hashes:
     data = np.zeros(int(offsets[-1] - offsets[0]) + 8, np.uint8)
     data[:-8] = np.frombuffer(keys.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
     words = np.ndarray((len(data) - 7,), "<u8", data, 0, (1,))  # every place as the beginning of a word
+    if int(lengths.min()) == longest:
+        for at in range(0, longest, 8):
+            hashes = mixed(hashes ^ (words[at::longest][:count] & LOW_BYTES[min(longest - at, 8)]))
+        return hashes
     begin = offsets[:-1] - offsets[0]
     rows: Numbers | slice = slice(None)
     for at in range(0, longest, 8):
@@ -186,6 +200,40 @@ def hashed(keys: pa.Array) -> Hashes:
         word = words[begin[rows] + at] & LOW_BYTES[np.clip(left[rows], 0, 8)]
         hashes[rows] = mixed(hashes[rows] ^ word)
     return hashes
+
+
+def offsets_of(keys: pa.Array) -> npt.NDArray[np.int32]:
+    """Where each key (binary) begins in its buffer, and where the last one ends."""
+    if not len(keys):
+        return np.zeros(1, np.int32)
+    return np.frombuffer(keys.buffers()[1], np.int32)[keys.offset : keys.offset + len(keys) + 1]
+
+
+def rising(hashes: Hashes) -> Numbers:
+    """The order in which the hashes rise; the first of the same stays before."""
+    # the upper bits of each with its number in the lower ones: numbers are sorted in half the time that places are
+    bits = np.uint64(len(hashes).bit_length())
+    packed = hashes >> bits << bits
+    packed |= np.arange(len(hashes), dtype=np.uint64)
+    packed.sort()
+    order: Numbers = (packed & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)
+    ordered = hashes[order]
+    if (ordered[1:] >= ordered[:-1]).all():
+        return order
+    return np.argsort(hashes, kind="stable")  # two hashes differ by the lower bits alone
+
+
+def taken(keys: pa.Array, order: Numbers) -> pa.Array:
+    """The keys (binary, none NULL) of these rows; those of one length, as numbers are, move as pieces of that length."""
+    index = pa.array(order)
+    offsets = offsets_of(keys)
+    length = int(offsets[-1] - offsets[0]) // max(len(keys), 1)
+    if not length or not (np.diff(offsets) == length).all():
+        return keys.take(index)
+    pieces = pa.Array.from_buffers(pa.binary(length), len(keys), [None, keys.buffers()[2].slice(int(offsets[0]))])
+    moved = pieces.take(index)
+    ends = pa.array(np.arange(0, (len(order) + 1) * length, length, dtype=np.int32))
+    return pa.Array.from_buffers(pa.binary(), len(order), [None, ends.buffers()[1], moved.buffers()[1]])
 
 
 def mixed(numbers: Hashes) -> Hashes:

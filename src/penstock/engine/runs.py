@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.engine.keys import NO_KEYS, Flags, Keys, Numbers
+from penstock.engine.keys import NO_KEYS, Flags, Keys, Numbers, rising, taken
 from penstock.sql.types import SqlType, arrow_type
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def merged(runs: Sequence[Run], *, keep_gone: bool) -> Run:
         groups = np.concatenate([np.array([number[p] for p in run.keys.prefixes])[run.keys.groups] for run in runs])
         order = np.lexsort((hashes, groups))  # which keeps the newest first among the same
     else:
-        order = np.argsort(hashes, kind="stable")
+        order = rising(hashes)
     if len(runs) > 1:
         order = order[~older(order, hashes, groups, rest)]
     if not keep_gone:
@@ -111,7 +111,7 @@ def merged(runs: Sequence[Run], *, keep_gone: bool) -> Run:
         prefixes, starts = [prefixes[i] for i in found.tolist()], np.append(first, len(order))
     index = pa.array(order)
     columns = [pa.concat_arrays(list(parts)).take(index) for parts in zip(*(run.columns for run in runs), strict=True)]
-    keys = Keys(tuple(prefixes), starts, hashes[order], rest.take(index))
+    keys = Keys(tuple(prefixes), starts, hashes[order], taken(rest, order))
     return Run(keys, columns, gone[order] if keep_gone and gone[order].any() else None)
 
 

@@ -50,6 +50,10 @@ class Stage:
     oldest_ms: int = 0
     """No row is older than this."""
     empty: bool = False
+    partition: int | None = None
+    """The partition of all rows; None where they may be of several."""
+    in_place: bool = False
+    """Each row stands where its record does: `_o` is `_g`."""
     rows: int = 0
     """About how many rows its source read; 0 where nothing is known. For choosing the cheaper way, not for counting."""
 
@@ -216,6 +220,18 @@ class Cycle:
     def state(self, name: str) -> StateStore:
         """A state store of this query. The cycle's first write begins its transaction."""
         return self._state.store(f"{self.query}/{name}")
+
+    def append(self, append: Append) -> None:
+        """Write records, at the latest when the cycle ends: a cycle that writes already keeps none of them in memory."""
+        self.appends.append(append)
+        if self._state.writes:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand the records to the transaction."""
+        appends, self.appends = self.appends, []
+        for append in appends:
+            self.transaction.append(append)
 
     def fault(self, kind: str, reason: str, place: int | None = None) -> None:
         """Report what could not be processed; `place` (a row's `_g`) says which record it came from."""

@@ -138,8 +138,7 @@ class Task:
     def commit(self, cycle: Cycle, positions: dict[tuple[str, int], int]) -> None:
         """Make the cycle durable: output, processing log, positions and state, together when the cycle ends."""
         transaction = cycle.transaction
-        for append in cycle.appends:
-            transaction.append(append)
+        cycle.flush()
         if cycle.faults:
             transaction.append(processing_log(self.query, cycle.faults))
         transaction.commit_offsets(self.query, positions)

@@ -26,6 +26,9 @@ from penstock.sql.types import STRING, TIMESTAMP
 SORTED_ROWS_MAX = 100_000
 """A batch of more changes of a table than this stays in the order of the state's keys."""
 
+PART_ROWS = 100_000
+"""So many rows are encoded and appended at a time: what that takes of memory is used again by the next."""
+
 RECORD_HEADERS = pa.list_(pa.struct([pa.field("key", pa.string()), pa.field("value", pa.binary())]))
 
 
@@ -56,8 +59,18 @@ class Sink:
             return stage
         step = self.step
         table = cycle.table(self.sql(cycle, stage))
-        if table.num_rows == 0:
-            return stage
+        order = one_chunk(table["_o"]).to_numpy(zero_copy_only=False)
+        # a table's last change of each key may stand anywhere among those of other keys: many of them are not sorted for nothing
+        any_order = stage.is_table and step.window is None and not cycle.every_change and len(order) > SORTED_ROWS_MAX
+        if not any_order and not bool((order[1:] >= order[:-1]).all()):
+            table = table.take(pa.array(np.argsort(order, kind="stable")))
+        for start in range(0, table.num_rows, PART_ROWS):
+            self.write_rows(cycle, table.slice(start, PART_ROWS))
+        return stage
+
+    def write_rows(self, cycle: Cycle, table: pa.Table) -> None:
+        """Write rows, of which there are some, in their order."""
+        step = self.step
         columns = cycle.arrays(table, [f"c{i}" for i in range(len(step.schema.columns))], [c.type for c in step.schema.columns])
         present = one_chunk(table["_present"])
         keyed = len(step.schema.key)
@@ -73,22 +86,15 @@ class Sink:
             cycle.fault("SERIALIZATION", error.reason, table["_g"][error.row].as_py())
         if step.window:
             key_bytes = with_window(key_bytes, step.window, one_chunk(table["_ws"]), one_chunk(table["_we"]))
-        order = one_chunk(table["_o"]).to_numpy(zero_copy_only=False)
-        # a table's last change of each key may stand anywhere among those of other keys: many of them are not sorted for nothing
-        any_order = stage.is_table and step.window is None and not cycle.every_change and len(order) > SORTED_ROWS_MAX
-        take = None if any_order or bool((order[1:] >= order[:-1]).all()) else np.argsort(order, kind="stable")
-        if bad:
-            rows = np.arange(len(order)) if take is None else take
-            take = rows[~np.isin(rows, list(bad))]
         partitions = self.partitions(key_bytes, one_chunk(table["_p"]))
         # as in Kafka Streams, a record that follows from another has its headers
         headers = cycle.origin.headers(one_chunk(table["_g"]))
-        if take is not None:
-            index = pa.array(take)
+        if bad:
+            good = np.setdiff1d(np.arange(table.num_rows), list(bad))
+            index = pa.array(good)
             key_bytes, value_bytes, times = key_bytes.take(index), value_bytes.take(index), times.take(index)
-            partitions, headers = partitions[take], None if headers is None else headers.take(index)
+            partitions, headers = partitions[good], None if headers is None else headers.take(index)
         self.write(cycle, key_bytes, value_bytes, times, partitions, headers)
-        return stage
 
     def sql(self, cycle: Cycle, stage: Stage) -> str:
         """The stage, its time taken from the timestamp column where the WITH clause names one; a row whose time is bad is reported."""
@@ -131,7 +137,7 @@ class Sink:
         for partition in range(self.step.partitions):
             rows = batch if self.step.partitions == 1 else batch.filter(pa.array(partitions == partition))
             if rows.num_rows:
-                cycle.appends.append(Append(self.step.topic, partition, rows))
+                cycle.append(Append(self.step.topic, partition, rows))
         if self.materialise:
             keep_last(cycle, f"table/{self.step.target}", keys, values, times)
 

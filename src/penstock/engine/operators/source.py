@@ -189,9 +189,11 @@ class Source:
         columns = [f"c{i}" for i in range(len(step.schema.columns))]
         meta = ["_t", "_p", "_o", "_g", "_present", *(["_ws", "_we"] if step.window else []), *(["_old"] if table_kind and self.old else [])]
         disorder, oldest = disorder_ms(table)
+        ends = pc.min_max(table["_p"]).as_py().values()
         return Stage(
             cycle.rows(table.select([*columns, *meta])), step.schema, is_table=table_kind, windowed=step.window is not None,
             old=table_kind and self.old, disorder_ms=disorder, oldest_ms=oldest, empty=table.num_rows == 0, rows=table.num_rows,
+            partition=one_of(*ends), in_place=True,
         )  # fmt: skip
 
     def with_old(self, cycle: Cycle, table: pa.Table) -> pa.Table:
@@ -252,6 +254,11 @@ def bad_time(cycle: Cycle, kind: str, column: str, value: object, place: int, *,
 def empty_windows(rows: int) -> tuple[pa.Array, pa.Array]:
     """Starts and ends for rows that have no window."""
     return pa.nulls(rows, pa.int64()), pa.nulls(rows, pa.int64())
+
+
+def one_of(least: int | None, most: int | None) -> int | None:
+    """The partition of rows whose partitions are between two, where it is the only one."""
+    return least if least == most else None
 
 
 def disorder_ms(table: pa.Table) -> tuple[int, int]:

@@ -100,7 +100,7 @@ class FlatMap:
         columns = [f"c{i}" for i in range(width)] + [f"list_extract({name}, _i) AS c{width + i}" for i, name in enumerate(lists)]
         # the rows of one record follow each other in its place
         meta = [m if m != "_o" else "row_number() OVER (ORDER BY _o, _i) AS _o" for m in stage.meta]
-        return replace(stage, sql=f"SELECT {', '.join([*columns, *meta])} FROM ({rows})", schema=self.step.schema)
+        return replace(stage, sql=f"SELECT {', '.join([*columns, *meta])} FROM ({rows})", schema=self.step.schema, in_place=False)
 
 
 @dataclass
@@ -135,4 +135,4 @@ class Rekey:
             tail = ""
         named = [f"{sql} AS c{i}" for i, sql in enumerate([*keys, *values])]
         meta = ["0 AS _p" if m == "_p" else m for m in stage.meta]
-        return replace(stage, sql=f"SELECT {', '.join([*named, *meta])} FROM ({stage.sql}) {tail}", schema=self.step.schema)
+        return replace(stage, sql=f"SELECT {', '.join([*named, *meta])} FROM ({stage.sql}) {tail}", schema=self.step.schema, partition=0)

@@ -116,6 +116,7 @@ class StreamTableJoin:
     def lookup(self, cycle: Cycle, wanted: pa.Table, windowed: bool) -> tuple[pa.Table, list[bytes]]:
         """The stored rows of these keys, as columns r0, r1, ... (and r_ws); and the keys packed."""
         packed = self.packed(cycle, wanted, windowed)
+        self.whole.met = len(packed)
         found, columns = self.rows(cycle).lookup(packed)
         table = pa.table({f"r{i}": column for i, column in enumerate(columns)})
         if windowed:

@@ -53,7 +53,8 @@ class Regroup:
             known = "".join(f" AND ({key}) IS NOT NULL" for key in side)
             place = f"_o * 2 + {1 if sign > 0 else 0} AS _o"
             parts.append(f"SELECT {', '.join([*named, *meta, place, f'{sign} AS _sign'])} FROM ({stage.sql}) WHERE {condition}{known}")
-        return replace(stage, sql=" UNION ALL ".join(parts), schema=schema, old=False)
+        partition = 0 if self.rekey else stage.partition
+        return replace(stage, sql=" UNION ALL ".join(parts), schema=schema, old=False, partition=partition, in_place=False)
 
 
 @dataclass

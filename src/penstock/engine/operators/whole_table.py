@@ -14,19 +14,21 @@ from penstock.engine.state import Rows
 
 ROWS_MAX = 100_000
 """A table of more rows is looked up by key, whatever the batch."""
-
-BATCH_ROWS_MIN = 10_000
-SMALL_ROWS_MAX = 2_000
-"""A batch of fewer rows than BATCH_ROWS_MIN meets only a table of at most SMALL_ROWS_MAX whole: reading a larger one, and hashing it for each
-batch, would cost more than the query for the batch's keys, some 2 ms."""
+SMALL_ROWS = 2_000
+"""A table of at most so many rows is read whole by every batch."""
+PER_BATCH_ROW, PER_KEY = 0.1, 8
+"""What a larger one must not exceed: so many rows for each row of the batch, or for each key that the batch before looked up. To hash a row for a
+batch costs about an eighth of looking one up, so a batch of few keys is not made to pay for a table of many."""
 
 
 @dataclass
 class WholeTable:
-    """What a join keeps of its table between batches: all rows, as columns r0, r1, ..., or how many there are at least."""
+    """What a join keeps of its table between batches: all rows, as columns r0, r1, ..., or how many there are at least. `met`: how many keys the
+    last batch that looked rows up asked for."""
 
     rows: pa.Table | None = None
     exceeds: int = 0
+    met: int = 0
 
     def forget(self) -> None:
         """The table changes."""
@@ -34,7 +36,7 @@ class WholeTable:
 
     def read(self, stored: Rows, batch_rows: int) -> pa.Table | None:
         """The rows; None where the table is too large for a batch of so many rows."""
-        most = ROWS_MAX if batch_rows >= BATCH_ROWS_MIN else SMALL_ROWS_MAX
+        most = min(ROWS_MAX, max(SMALL_ROWS, int(batch_rows * PER_BATCH_ROW), self.met * PER_KEY))
         if self.rows is None and self.exceeds < most:
             items = [value for _, value in islice(stored.store.scan(), most + 1)]
             if len(items) > most:
