@@ -40,7 +40,7 @@ RUNS_MAX = 8
 """So many runs of like size become one."""
 LIKE = 4
 """Runs are of like size where one has less than so many times the rows of another."""
-ABSORB_ROWS = 1_000_000
+ABSORB_ROWS = 2_000_000
 """The base absorbs the runs when they hold so many rows, and half of its own."""
 PIECE_ROWS = 500_000
 """A piece of the base with more rows is cut."""
