@@ -12,6 +12,7 @@ from penstock.connect import pages as connect_pages
 from penstock.formats import pages as format_pages
 from penstock.functions import document as functions_docs
 from penstock.plan import properties
+from penstock.server import pages as server_pages
 from penstock.sql import docs as sql_docs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,6 +25,7 @@ GENERATORS: list[Generator] = [
     connect_pages.pages,
     format_pages.pages,
     command_pages.pages,
+    server_pages.pages,
     sql_docs.pages,
     functions_docs.pages,
     lambda: iter([("sql/properties.md", properties.page())]),

@@ -8,7 +8,8 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
     from penstock.connect.runtime import ConnectRuntime
     from penstock.engine.evaluate import Evaluator
     from penstock.sql import ast
+
+
+@dataclass
+class Session:
+    """What a client has set for its statements. `script_folder`: that of the file which they come from; `remote`: they come over the network, so
+    that they may name files of the allowed folders only."""
+
+    properties: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+    script_folder: Path | None = None
+    remote: bool = False
+    scripts: int = 0
+    """How many scripts are running one another."""
 
 
 class Database:
@@ -57,9 +71,8 @@ class Database:
         try:
             self.schemas = EmbeddedRegistry(TopicStore(self.log))
             self.catalog = Catalog(self.log)
-            self.properties = settings.checked(properties or {})
-            self.variables: dict[str, str] = {}
-            self._script_folder: Path | None = None
+            self._own = Session(settings.checked(properties or {}))
+            self._present = threading.local()
             self.runtime = Runtime(self.log, threads=threads)
             self._connect: ConnectRuntime | None = None
             self._lock = threading.RLock()
@@ -103,11 +116,15 @@ class Database:
 
     def execute_each(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Iterator[Result]:
         """Like `execute`, each result as it is there."""
-        from penstock.statements import run
-
         for statement in self.statements(sql, parameters):
-            with self._lock:
-                yield run(self, statement)
+            yield self.run(statement)
+
+    def run(self, statement: ast.Statement) -> Result:
+        """Run one statement, such as `statements` gives. Raises `penstock.Error`."""
+        from penstock.statements import WAITS, run
+
+        with nullcontext() if type(statement).__name__ in WAITS else self._lock:
+            return run(self, statement)
 
     def statements(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Iterator[ast.Statement]:
         """The statements of a text, with the session's variables and the parameters in place. Raises SqlError at the first mistake, before
@@ -134,13 +151,17 @@ class Database:
         ...     db.query("SELECT name FROM s WHERE name = :name;", {"name": "O'Hara"}).fetchall()
         [("O'Hara",)]
         """
-        from penstock.statements.select import select
-
         statements = list(self.statements(sql, parameters))
         if len(statements) != 1:
             raise Error(f"query() takes one SELECT, but there are {len(statements)} statements.", mend="Use execute().")
+        return self.ask(statements[0], timeout=timeout)
+
+    def ask(self, statement: ast.Statement, *, timeout: float | None = None) -> Query:
+        """Like `query`, of a statement such as `statements` gives."""
+        from penstock.statements.select import select
+
         with self._lock:
-            return select(self, statements[0], timeout=timeout)
+            return select(self, statement, timeout=timeout)
 
     def run_script(self, path: str | Path) -> list[Result]:
         """Run the statements of a file. Connectors that it creates may use the files of its folder."""
@@ -155,16 +176,57 @@ class Database:
     def script(self, path: str | Path) -> Iterator[None]:
         """What is executed within comes from this file: its connectors' relative paths start at its folder, and may reach what is in it."""
         with self._lock:
-            before, self._script_folder = self._script_folder, Path(path).resolve().parent
+            session = self.session
+            before, session.script_folder = session.script_folder, Path(path).resolve().parent
             try:
                 yield
             finally:
-                self._script_folder = before
+                session.script_folder = before
 
     @property
     def script_folder(self) -> Path | None:
         """The folder of the file whose statements are being executed."""
-        return self._script_folder
+        return self.session.script_folder
+
+    # ------------------------------------------------------------------------------------------ sessions
+
+    @property
+    def session(self) -> Session:
+        """The session of this thread: one that it has entered, or else the database's own."""
+        found: Session | None = getattr(self._present, "session", None)
+        return self._own if found is None else found
+
+    @contextmanager
+    def enter(self, session: Session) -> Iterator[Session]:
+        """What this thread executes within belongs to a session of its own."""
+        before = getattr(self._present, "session", None)
+        self._present.session = session
+        try:
+            yield session
+        finally:
+            self._present.session = before
+
+    def remote_session(self, properties: Mapping[str, object], variables: Mapping[str, str]) -> Session:
+        """A session for a request that comes over the network, to `enter`: the database's settings, and before them the request's own. Raises
+        ConfigError for a setting that is unknown or that a request cannot set, and for a bad value."""
+        return Session(
+            self._own.properties | settings.of_request(properties), {name.lower(): text for name, text in variables.items()}, remote=True
+        )
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """The settings of the present session."""
+        return self.session.properties
+
+    @property
+    def shared_properties(self) -> dict[str, str]:
+        """The settings of the database, which every new session begins with."""
+        return self._own.properties
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables of the present session, by their names in lower case."""
+        return self.session.variables
 
     def create_connector(self, name: str, config: Mapping[str, object]) -> str:
         """See to it that a connector of this configuration runs, and say what became of it: one that is there goes on as it is, or, where the

@@ -45,11 +45,13 @@ class Row(tuple[Any, ...]):
 
 @dataclass(frozen=True)
 class Result:
-    """What one statement answers: a `message`, or `rows` under `columns`."""
+    """What one statement answers: a `message`, or `rows` under `columns`. `done` is False where IF EXISTS or IF NOT EXISTS left nothing to do for a
+    connector."""
 
     message: str = ""
     columns: tuple[str, ...] = ()
     rows: list[tuple[Any, ...]] = field(default_factory=list)
+    done: bool = True
 
 
 NESTED = (Array, Map, Struct)
@@ -166,6 +168,23 @@ class Query:
         with self._stepping:
             while self._task is not None and not self._task.finished and self._task.step():
                 pass
+
+    def take(self) -> list[Row]:
+        """The next rows without waiting: those that one batch of what is in the log now gives. None of them: there are no more yet or, where it has
+        `ended`, ever."""
+        with self._stepping:
+            while not self._rows and self._task is not None and not self._task.finished and self._task.step():
+                pass
+            if self._task is not None and self._task.finished:
+                self.close()
+            rows = list(self._rows)
+            self._rows.clear()
+            return rows
+
+    @property
+    def ended(self) -> bool:
+        """Whether no more rows will come: those of a pull query are taken; a push query is closed, or at its LIMIT."""
+        return not self._rows and self._task is None
 
     def drain(self) -> list[Row]:
         """The rows of a push query that follow from what is in the log now."""

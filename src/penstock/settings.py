@@ -30,6 +30,8 @@ class Setting:
     choices: tuple[str, ...] = ()
     minimum: int | None = None
     no_effect: str = ""
+    at_opening: bool = False
+    """Whether it holds from when the database is opened, so that a client's request cannot set it."""
 
     def parse(self, text: str) -> Value:
         """The value of a text. Raises ConfigError."""
@@ -77,6 +79,7 @@ _ALL = (
         "string",
         ".*",
         "A regular expression: connectors may read the environment variables whose whole name matches it, by `${env:NAME}`.",
+        at_opening=True,
     ),
     Setting(
         "config.providers.file.param.allowed.paths",
@@ -84,6 +87,7 @@ _ALL = (
         "",
         "Folders, with commas between them, below which connectors may read files, by `${file:PATH:KEY}`; the database's own folder `secrets` is "
         "always one of them.",
+        at_opening=True,
     ),
     Setting(
         "connector.file.allowed.paths",
@@ -92,6 +96,7 @@ _ALL = (
         "Folders, with commas between them, below which connectors may read and write files. Two need no mention: the folder `files` of the "
         "database, and the folder of the file of SQL that creates the connector, from which its relative paths start. Symbolic links are followed "
         "before it is decided. It holds from when the database is opened: SET does not widen it.",
+        at_opening=True,
     ),
     Setting("ksql.functions.collect_list.limit", "integer", 1000, "How many values COLLECT_LIST keeps of a group.", minimum=1),
     Setting("ksql.functions.collect_set.limit", "integer", 1000, "How many values COLLECT_SET keeps of a group.", minimum=1),
@@ -193,6 +198,15 @@ def checked(properties: Mapping[str, object]) -> dict[str, str]:
         setting = find(name)
         value = setting.parse(str(given))
         result[setting.name] = str(value).lower() if isinstance(value, bool) else str(value)
+    return result
+
+
+def of_request(properties: Mapping[str, object]) -> dict[str, str]:
+    """The properties that a client sends along with a request, as `checked` returns them. Raises ConfigError also for what a request cannot set."""
+    result = checked(properties)
+    for name in result:
+        if SETTINGS[name].at_opening:
+            raise ConfigError(f"'{name}' holds from when the database is opened; a request cannot set it.")
     return result
 
 

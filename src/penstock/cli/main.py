@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from penstock.cli import bot, demo, query, run, shell, version
+from penstock.cli import bot, demo, password, query, run, server, shell, version
 from penstock.errors import Error
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run.run, shell.shell, query.query, demo.demo, bot.bot, version.version):
+for command in (run.run, server.server, shell.shell, query.query, demo.demo, bot.bot, password.password, version.version):
     app.command()(command)
 
 

@@ -74,6 +74,8 @@ class ConnectRuntime:
             allowed = file_folders if folder is None else (*file_folders, folder)
             return Secrets(secret_folders, env_pattern=env_pattern, files=Folders(allowed, barred=barred_folders, base=folder))
 
+        self.folders = Folders(file_folders, barred=barred_folders)
+        """Below which folders files may be named by who has none of his own."""
         self._worker = Worker(log, schemas, open_reader, make_secrets, restart_ms, restart_ms_max, defaults)
         self._lock = threading.Lock()
         self._connectors: dict[str, _Running] = {}

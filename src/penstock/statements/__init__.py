@@ -27,6 +27,8 @@ MODULES = {
 HOME = {statement: module for module, statements in MODULES.items() for statement in statements}
 READS = {"Query", "RawQuery", "Show", "Describe", "Explain", "SetProperty", "UnsetProperty", "Define", "Undefine", "RunScript", "Print",
          "AssertTopic", "AssertSchema"}  # fmt: skip
+WAITS = {"AssertTopic", "AssertSchema"}
+"""Statements that may wait for what others do, who must be let meanwhile."""
 
 
 def run(db: Database, statement: ast.Statement) -> Result:

@@ -166,7 +166,7 @@ def create_connector(db: Database, statement: ast.CreateConnector) -> Result:
     """Check its options, keep it, start it. Raises ConnectorError or ConfigError."""
     if db.catalog.connector(statement.name) is not None:
         if statement.if_not_exists:
-            return Result(f"Connector {statement.name} exists already.")
+            return Result(f"Connector {statement.name} exists already.", done=False)
         raise ConnectorError(f"A connector {statement.name} exists already.", mend="DROP it first, or choose another name.").at(statement.position)
     properties = {name: text_of(value) for name, value in statement.properties.items()}
     _create(db, statement.kind, statement.name, properties, db.script_folder)
@@ -210,7 +210,7 @@ def text_of(value: object) -> str:
 def drop_connector(db: Database, statement: ast.DropConnector) -> Result:
     """Stop a connector and forget it with its positions; say what stays at its far side."""
     if statement.if_exists and db.catalog.connector(statement.name) is None:
-        return Result(f"There is no connector {statement.name}.")
+        return Result(f"There is no connector {statement.name}.", done=False)
     connector = _known(db, statement.name, statement.position)
     db.catalog.drop(connector)
     left = db.connectors.drop(connector.name)

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from penstock.catalog.model import DataSource
+from penstock.catalog.model import DataSource, PersistentQuery
 from penstock.errors import Error, SqlError
 from penstock.plan.steps import Step, sources_of
 from penstock.result import Result
@@ -90,16 +90,23 @@ def describe(db: Database, statement: ast.Describe) -> Result:
     raise Error(f"DESCRIBE {statement.what} is not known.")
 
 
+def explained_query(db: Database, statement: ast.Explain) -> PersistentQuery:
+    """The running query that EXPLAIN names. Raises SqlError."""
+    assert statement.query_id is not None
+    query = db.catalog.query(statement.query_id) or db.catalog.query(statement.query_id.upper())
+    if query is None:
+        known = ", ".join(q.id for q in db.catalog.queries()) or "none"
+        raise SqlError(f"There is no query {statement.query_id}.", mend=f"Running are: {known}.", position=statement.position)
+    return query
+
+
 def explain(db: Database, statement: ast.Explain) -> Result:
     """The plan of a running query, or of a statement that is not run."""
     from penstock.plan import explain as plan_text
     from penstock.statements.queries import planned
 
     if statement.query_id is not None:
-        query = db.catalog.query(statement.query_id) or db.catalog.query(statement.query_id.upper())
-        if query is None:
-            known = ", ".join(q.id for q in db.catalog.queries()) or "none"
-            raise SqlError(f"There is no query {statement.query_id}.", mend=f"Running are: {known}.", position=statement.position)
+        query = explained_query(db, statement)
         text = f"{query.sql}\n\n{plan_text(query.plan)}"
     else:
         assert statement.statement is not None

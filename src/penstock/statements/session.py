@@ -14,11 +14,22 @@ from penstock.sql import ast
 if TYPE_CHECKING:
     from penstock.database import Database
 
+SCRIPTS_MAX = 20
+"""How many scripts may run one another."""
 
-def set_property(db: Database, statement: ast.SetProperty | ast.AlterSystem) -> Result:
-    """SET and ALTER SYSTEM. Raises ConfigError for an unknown name or a bad value."""
-    db.properties |= settings.checked({statement.name: statement.value})
+
+def set_property(db: Database, statement: ast.SetProperty) -> Result:
+    """SET. Raises ConfigError for an unknown name or a bad value."""
+    db.properties.update(settings.checked({statement.name: statement.value}))
     return Result(f"Property '{statement.name}' is now '{statement.value}', for the queries that start from here on.")
+
+
+def alter_system(db: Database, statement: ast.AlterSystem) -> Result:
+    """ALTER SYSTEM: the property of this session and of all that begin from here on. Raises ConfigError for an unknown name or a bad value."""
+    found = settings.checked({statement.name: statement.value})
+    db.shared_properties.update(found)
+    db.properties.update(found)
+    return Result(f"Property '{statement.name}' is now '{statement.value}', for every session.")
 
 
 def unset_property(db: Database, statement: ast.UnsetProperty) -> Result:
@@ -42,19 +53,29 @@ def undefine(db: Database, statement: ast.Undefine) -> Result:
 
 
 def run_script(db: Database, statement: ast.RunScript) -> Result:
-    """RUN SCRIPT: the statements of a file, in this session."""
+    """RUN SCRIPT: the statements of a file, in this session. Who is not at this machine may name files of the allowed folders only."""
     path = Path(statement.path)
+    if db.session.remote:
+        path = db.connectors.folders.path(statement.path, "RUN SCRIPT")
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise Error(f"The script {path} cannot be read: {error.strerror}.", position=statement.position) from error
-    results = db.execute(text)
+    except UnicodeDecodeError as error:
+        raise Error(f"The script {path} is no text in UTF-8.", position=statement.position) from error
+    if db.session.scripts >= SCRIPTS_MAX:
+        raise Error(f"The script {path} is the {SCRIPTS_MAX}th within another: it may run itself.", position=statement.position)
+    db.session.scripts += 1
+    try:
+        results = db.execute(text)
+    finally:
+        db.session.scripts -= 1
     return Result(f"{path}: {len(results)} statements.")
 
 
 RUN: dict[type, Callable[[Database, Any], Result]] = {
     ast.SetProperty: set_property,
-    ast.AlterSystem: set_property,
+    ast.AlterSystem: alter_system,
     ast.UnsetProperty: unset_property,
     ast.Define: define,
     ast.Undefine: undefine,
