@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 
 class Row(tuple[Any, ...]):
-    """A row: a tuple whose values can also be had by column name, `row["MESSAGE"]`, and as a dict, `row.as_dict()`."""
+    """A row: a tuple whose values can also be had by column name, `row["MESSAGE"]`, and as a dict, `row.as_dict()`. `deleted`: a push query's table
+    has lost it; its key is there, and all else is None."""
 
     columns: tuple[str, ...]
+    deleted: bool = False
 
     def __new__(cls, values: Sequence[Any], columns: tuple[str, ...]) -> Row:
         row = super().__new__(cls, values)
@@ -98,10 +100,14 @@ class Query:
     and ends at its LIMIT, after `timeout` seconds without a row, or with `close`.
     """
 
-    def __init__(self, columns: Sequence[str], types: Sequence[SqlType], *, schema: str = "", timeout: float | None = None) -> None:
+    def __init__(
+        self, columns: Sequence[str], types: Sequence[SqlType], *, schema: str = "", key: Sequence[str] = (), timeout: float | None = None
+    ) -> None:
         self.columns = tuple(columns)
         self.types = tuple(types)
         self.schema = schema
+        self.key = tuple(key)
+        """Of the columns those that are the key of a table; none where the answer is no table's."""
         self.timeout = timeout
         self._rows: deque[Row] = deque()
         self._table: pa.Table | None = None
@@ -125,9 +131,12 @@ class Query:
         self._task, self._version, self._watch = task, version, watch
         return self
 
-    def deliver(self, table: pa.Table) -> None:
-        """More rows of a push query."""
-        self._rows.extend(Row(values, self.columns) for values in zip(*plain_columns(table, self.types), strict=True))
+    def deliver(self, table: pa.Table, deleted: Sequence[int] = ()) -> None:
+        """More rows of a push query; `deleted` are the numbers of those that a table has lost."""
+        rows = [Row(values, self.columns) for values in zip(*plain_columns(table, self.types), strict=True)]
+        for number in deleted:
+            rows[number].deleted = True
+        self._rows.extend(rows)
 
     # ------------------------------------------------------------------------------------------ reading
 

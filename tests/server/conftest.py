@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -14,7 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-START_S = 60
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""Servers start in half the time where Penstock is compiled."""
 
 
 class Served:
@@ -23,7 +25,7 @@ class Served:
     def __init__(self, *arguments: str, environment: dict[str, str] | None = None) -> None:
         command = [sys.executable, "-m", "penstock", "server", *arguments]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | (environment or {})
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT | (environment or {})
         )  # fmt: skip
         self.said: list[str] = []
         assert self.process.stdout is not None
@@ -41,9 +43,9 @@ class Served:
         """The address of ksqlDB's door."""
         return self.urls["ksql"]
 
-    def stop(self, number: int = signal.SIGTERM, timeout_s: float = 30) -> tuple[int, str]:
-        """End it; its exit code and what it said on stderr."""
-        if self.process.poll() is None:
+    def stop(self, number: int | None = signal.SIGTERM, timeout_s: float = 30) -> tuple[int, str]:
+        """End it by a signal, or where that is None wait until it has ended; its exit code and what it said on stderr."""
+        if number is not None:
             self.process.send_signal(number)
         _, errors = self.process.communicate(timeout=timeout_s)
         return self.process.returncode, errors
@@ -53,6 +55,17 @@ class Served:
         answer = httpx.post(f"{self.url}/ksql", json={"ksql": sql, **fields}, timeout=60)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def insert(self, target: str, *rows: dict[str, Any]) -> list[Any]:
+        """Insert rows by /inserts-stream; the acknowledgements."""
+        lines = "\n".join(json.dumps(each) for each in ({"target": target}, *rows))
+        return [json.loads(line) for line in httpx.post(f"{self.url}/inserts-stream", content=lines, timeout=60).text.splitlines()]
+
+    def ask(self, sql: str) -> list[Any]:
+        """The lines that /query-stream answers: the columns, and each row."""
+        answer = httpx.post(f"{self.url}/query-stream", json={"sql": sql}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return [json.loads(line) for line in answer.text.splitlines()]
 
     def refused(self, sql: str, **fields: Any) -> Any:
         """The error that /ksql answers."""

@@ -11,9 +11,9 @@ import penstock
 from penstock.cli.options import DEFAULT_FOLDER, Data, Functions
 from penstock.cli.output import Output, write, write_row
 from penstock.cli.statements import nature_of, split
-from penstock.cli.topic import follow_topic
 from penstock.sql import ast
 from penstock.sql.parser import parse_one
+from penstock.statements.following import TopicRows
 
 WAIT_S = 60
 
@@ -53,7 +53,7 @@ def query(
 def follow(db: penstock.Database, statement: str, output: Output) -> int:
     """Print the rows of a push query or a PRINT as they come, until it ends or Ctrl-C; how many there were."""
     parsed = parse_one(statement)
-    rows = follow_topic(db, parsed) if isinstance(parsed, ast.Print) else db.query(statement)
+    rows = TopicRows(db, parsed) if isinstance(parsed, ast.Print) else db.query(statement)
     count = 0
     try:
         for row in rows:

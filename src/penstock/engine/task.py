@@ -129,8 +129,8 @@ class Task:
 
     def _adapt(self, cycle: Cycle, records: int) -> None:
         """Take larger batches after a full one, and the largest where it touched a key's state for every other record: each key is then read and
-        written less often, and the pages of the store that hold them are."""
-        if records * 10 >= self.batch_records * 9:
+        written less often, and the pages of the store that hold them are. A push query's stay small: somebody has to read their rows."""
+        if self.deliver is None and records * 10 >= self.batch_records * 9:
             memory.keep(self.query)
             many_keys = cycle.keys_touched * 2 > records
             self.batch_records = max(self.options.batch_records, BATCH_RECORDS_LARGEST if many_keys else self.batch_records)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 THREADS_MAX = 32
 WATCH_S = 0.5
 """How long the watching thread looks at the log before it asks whether anybody still waits."""
+POLL_S = 0.02
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,6 +37,8 @@ class Hall:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._seen = db.log.version()
         self._kept: dict[type, Any] = {}
+        self.streams: set[object] = set()
+        """The streams that are being sent."""
         self.closing = asyncio.Event()
         """Set when the server stops: streams end."""
 
@@ -103,6 +106,13 @@ class Hall:
         """End the streams, and let who waits go on."""
         self.closing.set()
         _wake(list(self._waiting))
+
+    async def wind_down(self, timeout_s: float) -> None:
+        """End the streams, and wait until they are sent whole, at most for a time."""
+        self.stop()
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while self.streams and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(POLL_S)
 
     def close(self) -> None:
         """Wait until no call is under way any more. From any thread, once the event loop has ended."""

@@ -230,13 +230,13 @@ class Server:
     def close(self) -> None:
         """End the streams, let what is under way finish, and stop serving. Closing twice is no error."""
 
-        def stop() -> None:
+        async def stop() -> None:
+            await asyncio.gather(*(each.hall.wind_down(STREAMS_END_S) for each in self._served))
             for each in self._served:
-                each.hall.stop()
                 each.stop.set()
 
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(stop)
+            asyncio.run_coroutine_threadsafe(stop(), self._loop)
             self._thread.join()
         for each in self._served:
             each.hall.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.engine.build import build
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     from penstock.database import Database
 
+PUSH_RECORDS_MAX = 20_000
+"""How many records a push query takes at once, so that little waits for who reads its rows slowly."""
+
 
 def select(db: Database, statement: ast.Statement, *, timeout: float | None = None) -> Query:
     """Run a SELECT. Raises penstock.Error."""
@@ -45,7 +49,8 @@ def select(db: Database, statement: ast.Statement, *, timeout: float | None = No
             pass
         raise
     names, types = [c.name for c in plan.output], [c.type for c in plan.output]
-    query = Query(names, types, schema=schema_text(plan), timeout=timeout)
+    kept = {c.name for c in plan.root.schema.key} if plan.push and plan.root.kind == "TABLE" else set()
+    query = Query(names, types, schema=schema_text(plan), key=[name for name in names if name in kept], timeout=timeout)
     return push(db, plan, query) if plan.push else pull(db, plan, query)
 
 
@@ -75,11 +80,11 @@ def push(db: Database, plan: QueryPlan, query: Query) -> Query:
     left = [plan.limit]
 
     def deliver(cycle: Cycle, stage: Stage) -> bool:
-        table = rows(cycle, stage, plan)
+        table, deleted = rows(cycle, stage, plan)
         if left[0] is not None:
             table = table.slice(0, left[0])
             left[0] -= table.num_rows
-        query.deliver(table)
+        query.deliver(table, [number for number in deleted if number < table.num_rows])
         return left[0] is None or left[0] > 0
 
     built = build(plan.root, db.schemas, db.properties)
@@ -90,11 +95,13 @@ def push(db: Database, plan: QueryPlan, query: Query) -> Query:
 
 def push_options(db: Database) -> TaskOptions:
     """A push query shows every change as it happens, unless a cache is asked for."""
-    return task_options(db.properties, every_change="cache.max.bytes.buffering" not in db.properties)
+    options = task_options(db.properties, every_change="cache.max.bytes.buffering" not in db.properties)
+    return replace(options, batch_records=PUSH_RECORDS_MAX)
 
 
-def rows(cycle: Cycle, stage: Stage, plan: QueryPlan) -> pa.Table:
-    """The rows of a stage as a push query shows them, in order. A row that a table deletes is shown too: its key and window, and NULL else."""
+def rows(cycle: Cycle, stage: Stage, plan: QueryPlan) -> tuple[pa.Table, list[int]]:
+    """The rows of a stage as a push query shows them, in order, and the numbers of those that a table deletes: they have their key and window, and
+    NULL else."""
     import pyarrow as pa
 
     names = stage.columns
@@ -102,10 +109,11 @@ def rows(cycle: Cycle, stage: Stage, plan: QueryPlan) -> pa.Table:
     if stage.is_table:
         stays = kept_of_deleted(plan)
         columns = [sql if c.name in stays else f"CASE WHEN _present THEN {sql} END" for c, sql in zip(plan.output, columns, strict=True)]
-    picked = ", ".join(f"{column} AS o{i}" for i, column in enumerate(columns))
+    picked = ", ".join([*(f"{column} AS o{i}" for i, column in enumerate(columns)), *(["_present"] if stage.is_table else [])])
     table = cycle.table(f"SELECT {picked} FROM ({stage.sql}){'' if stage.is_table else ' WHERE _present'} ORDER BY _o")
     arrays = cycle.arrays(table, [f"o{i}" for i in range(len(columns))], [c.type for c in plan.output])
-    return pa.table(arrays, names=[c.name for c in plan.output])
+    present = table["_present"].to_pylist() if stage.is_table else []
+    return pa.table(arrays, names=[c.name for c in plan.output]), [number for number, is_there in enumerate(present) if not is_there]
 
 
 def kept_of_deleted(plan: QueryPlan) -> set[str]:
