@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.errors import ConfigError
 from penstock.simulation import Background
 
 from .config import Config, load
@@ -41,7 +41,9 @@ def run(
 ) -> None:
     """Run until `stop` is set or so many unhappy platinum customers have shown. `speed`: ratings and moves come so many times as often."""
     config, view = config or load(), view or Dashboard()
-    folder = Path(tempfile.mkdtemp(prefix="penstock-ratings-")) if db.path == ":memory:" else Path(db.path)
+    if db.path == ":memory:":
+        raise ConfigError("The ratings need a database in a folder, which holds the customers' one and the lake.", mend="Leave --data out.")
+    folder = Path(db.path)
     with running(config, folder) as address:
         try:
             _run(db, config, address, view, folder / "files" / "lake", speed=speed, seed=seed, stop=stop, alerts_max=alerts_max)

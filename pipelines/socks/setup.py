@@ -20,7 +20,7 @@ TOPIC = "data_mqtt"
 def set_up(db: Database, credentials: Credentials, sql: str | None = None) -> None:
     """Make all of it, on a database that has none of it; one that has goes on as it is, with these credentials."""
     if db.path == ":memory:":
-        raise ConfigError("The socks need a database in a folder, which holds the credentials.")
+        raise ConfigError("The socks need a database in a folder, which holds the credentials.", mend="Leave --data out.")
     folder = Path(db.path).resolve() / "secrets"
     write(folder / "credentials.properties", credentials)
     if db.catalog.connector(CONNECTOR) is not None:

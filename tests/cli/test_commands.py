@@ -115,6 +115,8 @@ def test_query_beside_a_writer_reads_and_does_not_write(call: Call, folder: str)
         (["bot", "cactus", "--terminal"], 1, "There is no pipeline 'cactus'."),
         (["bot", "no-such-file.py", "--terminal"], 1, "There is no file no-such-file.py."),
         (["bot", "houseplants", "--token-file", "no-such-file"], 1, "The token's file no-such-file cannot be read"),
+        (["demo", "ratings", "--data", ":memory:"], 1, "The ratings need a database in a folder"),
+        (["demo", "socks", "--data", ":memory:"], 1, "The socks need a database in a folder"),
         (["demo", "houseplants", "--speed", "0"], 2, "See: penstock demo --help"),
     ],
 )

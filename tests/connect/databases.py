@@ -94,6 +94,15 @@ def _give(folder: Path, user: str) -> None:
         os.chown(folder, entry.pw_uid, entry.pw_gid)
 
 
+def _give_certificates(certificates: Path, folder: Path, user: str) -> None:
+    """Copy the server's certificate and key to where only the server may read them."""
+    for name in ("server.pem", "server.key"):
+        copy = folder / name
+        copy.write_bytes((certificates / name).read_bytes())
+        copy.chmod(0o600)
+        _give(copy, user)
+
+
 @contextlib.contextmanager
 def _folder(user: str) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=f"penstock-{user}-"))
@@ -135,8 +144,8 @@ def _await(server: Server, process: subprocess.Popen[bytes], folder: Path) -> No
 
 
 @contextlib.contextmanager
-def run_postgres() -> Iterator[Server]:
-    """A PostgreSQL server that logs for logical replication."""
+def run_postgres(certificates: Path | None = None) -> Iterator[Server]:
+    """A PostgreSQL server that logs for logical replication. With a folder of `make_certificates` it takes encrypted connections alone."""
     initdb, postgres = program("initdb"), program("postgres")
     require(initdb and postgres, "PostgreSQL", "As root on Debian `make test` installs it; tests/debian-packages.txt names its package.")
     assert initdb
@@ -160,11 +169,17 @@ def run_postgres() -> Iterator[Server]:
             "--no-locale",
         ]
         subprocess.run([*_as("postgres"), *make], check=True, capture_output=True, timeout=START_S, cwd=folder)
+        if certificates is not None:
+            _give_certificates(certificates, folder, "postgres")
+            rules = folder / "data" / "pg_hba.conf"
+            rules.write_text(rules.read_text().replace("\nhost ", "\nhostssl "))
         port = free_port()
         options = {
             "port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder, "wal_level": "logical", "fsync": "off",
             "max_wal_senders": 20, "max_replication_slots": 20, "shared_buffers": "32MB",
         }  # fmt: skip
+        if certificates is not None:
+            options |= {"ssl": "on", "ssl_cert_file": folder / "server.pem", "ssl_key_file": folder / "server.key"}
         command = [*_as("postgres"), postgres, "-D", f"{folder}/data", *(f"--{name}={value}" for name, value in options.items())]
         with _running(command, folder, signal.SIGINT) as process:
             _await(Server("postgresql+psycopg", port, "postgres"), process, folder)
@@ -172,8 +187,9 @@ def run_postgres() -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def run_mariadb(*more: str) -> Iterator[Server]:
-    """A MariaDB server that logs rows, with their columns' names, unless `more` options say otherwise."""
+def run_mariadb(*more: str, certificates: Path | None = None) -> Iterator[Server]:
+    """A MariaDB server that logs rows, with their columns' names, unless `more` options say otherwise. With a folder of `make_certificates` it takes
+    encrypted connections alone."""
     install, mariadbd = program("mariadb-install-db"), program("mariadbd")
     require(install and mariadbd, "MariaDB", "As root on Debian `make test` installs it; tests/debian-packages.txt names its package.")
     assert install
@@ -192,6 +208,9 @@ def run_mariadb(*more: str) -> Iterator[Server]:
             "log-bin": "binlog", "binlog-format": "ROW", "binlog-row-metadata": "FULL", "server-id": 1, "skip-name-resolve": "ON",
             "innodb-flush-log-at-trx-commit": 0, "innodb-buffer-pool-size": "32M", "innodb-log-file-size": "8M", "character-set-server": "utf8mb4",
         }  # fmt: skip
+        if certificates is not None:
+            _give_certificates(certificates, folder, "mysql")
+            options |= {"ssl-cert": folder / "server.pem", "ssl-key": folder / "server.key", "require-secure-transport": "ON"}
         command = [*_as("mysql"), mariadbd, *plain, *(f"--{name}={value}" for name, value in options.items()), *more]
         with _running(command, folder, signal.SIGTERM) as process:
             _await(Server("mysql+pymysql", port, "mysql"), process, folder)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import require
+from tests.connect.certificates import make_certificates, run_in
 
 USER, PASSWORD = "gardener", "s3cret-water"
 START_S = 30
@@ -29,9 +30,9 @@ class Mosquitto:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port, self.tls_port = _free_ports(2)
-        _make_certificates(folder)
+        make_certificates(folder)
         (folder / "passwords").touch(mode=0o600)
-        _run(folder, "mosquitto_passwd", "-b", "passwords", USER, PASSWORD)
+        run_in(folder, "mosquitto_passwd", "-b", "passwords", USER, PASSWORD)
         (folder / "mosquitto.conf").write_text(
             "\n".join(
                 [
@@ -150,25 +151,6 @@ def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     broker.start()
     yield broker
     broker.stop()
-
-
-def _make_certificates(folder: Path) -> None:
-    """An authority, a certificate for localhost, one for a client, and another authority that has nothing to do with them."""
-    new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    for name in ("ca", "other-ca"):
-        _run(folder, "openssl", "req", "-x509", *new_key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}")
-    for name, subject in (("server", "localhost"), ("client", USER)):
-        _run(folder, "openssl", "req", *new_key[:5], "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={subject}")
-        (folder / "names").write_text(f"subjectAltName=DNS:{subject}\n")
-        authority = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"]
-        _run(folder, "openssl", "x509", "-req", "-in", f"{name}.csr", *authority, "-extfile", "names", "-out", f"{name}.pem")
-    (folder / "client.pem").write_text((folder / "client.pem").read_text() + (folder / "client.key").read_text())
-    _run(folder, "openssl", "ec", "-aes256", "-passout", f"pass:{PASSWORD}", "-in", "client.key", "-out", "locked.key")
-
-
-def _run(folder: Path, *command: str) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}: {done.stderr}"
 
 
 def _free_ports(count: int) -> list[int]:

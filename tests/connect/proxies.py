@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,8 +18,8 @@ _OWN = frozenset({"connection", "host", "content-length", "transfer-encoding", "
 class Proxy(WebServer):
     """Passes each request on to the server at `behind`, but for those that `spoil` answers itself."""
 
-    def __init__(self, behind: str) -> None:
-        super().__init__()
+    def __init__(self, behind: str, certificates: Path | None = None) -> None:
+        super().__init__(certificates)
         self.behind = behind
         self.spoil: Spoil = lambda request: None
         self._client = httpx.Client(timeout=30)
@@ -41,8 +42,8 @@ class Proxy(WebServer):
 class SearchProxy(Proxy):
     """In front of a search node. `spoil_items` may change the items of a bulk answer, after the node has acted upon them."""
 
-    def __init__(self, node: str) -> None:
-        super().__init__(node)
+    def __init__(self, node: str, certificates: Path | None = None) -> None:
+        super().__init__(node, certificates)
         self.node = node
         self.spoil_items: Callable[[list[dict[str, Any]]], None] = lambda items: None
         self.bulks: list[int] = []  # bytes of each bulk request

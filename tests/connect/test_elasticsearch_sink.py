@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.connect.certificates import make_certificates
 from tests.connect.json_records import JsonReader, send
 from tests.connect.opensearch_node import search_url  # noqa: F401  # a fixture
 from tests.connect.proxies import SearchProxy
@@ -116,6 +117,40 @@ def test_each_record_is_a_document_by_its_place_and_times_are_dates(
     assert log.committed("connect-search") == {(topic, 0): 3, (topic, 1): 1}
 
 
+def test_encrypted_with_certificates_on_both_sides(
+    log: Log, search_url: str, topic: str, tmp_path: Path  # noqa: F811
+) -> None:  # fmt: skip
+    make_certificates(tmp_path)
+    tls = {
+        "elastic.security.protocol": "SSL", "elastic.https.ssl.truststore.location": f"{tmp_path}/ca.pem",
+        "elastic.https.ssl.keystore.location": f"{tmp_path}/client.pem", "elastic.https.ssl.truststore.type": "PEM",
+    }  # fmt: skip
+    proxy = SearchProxy(search_url, tmp_path)
+    schemas = EmbeddedRegistry(TopicStore(log))
+    runtime = ConnectRuntime(log, lambda topics: TypedReader(log, topics), schemas, restart_ms=20, restart_ms_max=80, file_folders=[tmp_path])
+    given = {"connector.class": "ElasticsearchSink", "topics": topic, "connection.url": proxy.url, "retry.backoff.ms": "5", "key.ignore": "true"}
+    elsewhere = {"connection.url": proxy.url.replace("localhost", "127.0.0.1")}
+    try:
+        send(log, topic, [{"N": 1}])
+        runtime.start("SINK", "search", given | tls)
+        done(runtime)
+        assert [d["N"] for d in documents(search_url, topic.lower()).values()] == [1]
+        for wrong in ({"elastic.https.ssl.truststore.location": f"{tmp_path}/other-ca.pem"}, elsewhere):
+            runtime.drop("search")
+            runtime.start("SINK", "search", given | tls | wrong)
+            assert not runtime.wait_idle(0.5)
+            assert "certificate is not accepted" in runtime.status("search").tasks[0].reason
+        runtime.drop("search")
+        runtime.start("SINK", "search", given | tls | elsewhere | {"elastic.https.ssl.endpoint.identification.algorithm": ""})
+        done(runtime)
+        runtime.drop("search")
+        runtime.start("SINK", "search", given | tls | elsewhere | {"elastic.https.ssl.verify": "false"})
+        done(runtime)
+    finally:
+        runtime.close()
+        proxy.close()
+
+
 def test_a_keyed_document_is_the_newest_record_even_if_an_older_one_comes_again(
     log: Log, runtime: ConnectRuntime, proxy: SearchProxy, start: Start, topic: str
 ) -> None:
@@ -142,9 +177,7 @@ def test_upserts_merge(log: Log, runtime: ConnectRuntime, proxy: SearchProxy, st
 
 
 @pytest.mark.parametrize("behaviour", ["fail", "ignore", "warn"])
-def test_a_malformed_document_harms_no_other(
-    behaviour: str, log: Log, runtime: ConnectRuntime, proxy: SearchProxy, start: Start, topic: str
-) -> None:
+def test_a_malformed_document_harms_no_other(behaviour: str, log: Log, runtime: ConnectRuntime, proxy: SearchProxy, start: Start, topic: str) -> None:
     send(log, topic, [{"N": 1}, {"N": "many"}, {"N": 3}])
     start(behavior_on_malformed_documents=behaviour, errors_tolerance="all")
     done(runtime)
@@ -158,9 +191,7 @@ def test_a_malformed_document_harms_no_other(
     assert runtime.status("search").tasks[0].delivered == (2 if behaviour == "fail" else 3)
 
 
-def test_without_tolerance_a_refused_record_fails_the_task_after_those_before_it(
-    log: Log, runtime: ConnectRuntime, start: Start, topic: str
-) -> None:
+def test_without_tolerance_a_refused_record_fails_the_task_after_those_before_it(log: Log, runtime: ConnectRuntime, start: Start, topic: str) -> None:
     send(log, topic, [{"N": 1}, None, {"N": 3}])
     start()
     assert "behavior.on.null.values" in failed(runtime, f"{topic}-0@1")
@@ -175,9 +206,7 @@ def test_tombstones_can_be_passed_over(log: Log, runtime: ConnectRuntime, proxy:
     assert documents(proxy.node, topic.lower()) == {"0": {"N": 1}}
 
 
-def test_what_the_server_cannot_take_now_is_tried_again(
-    log: Log, runtime: ConnectRuntime, proxy: SearchProxy, start: Start, topic: str
-) -> None:
+def test_what_the_server_cannot_take_now_is_tried_again(log: Log, runtime: ConnectRuntime, proxy: SearchProxy, start: Start, topic: str) -> None:
     """Whole requests with 429 and 503, a hung-up connection, and single documents of an answer."""
     answers = [Answer(503), Answer(429, {"Content-Type": "application/json"}, b'{"error": "busy"}'), Answer(hang_up=True)]
     proxy.spoil = lambda request: answers.pop() if answers and request.path.endswith("_bulk") else None
@@ -253,9 +282,7 @@ def test_requests_are_cut_by_bytes_and_halved_where_they_are_too_large(
     assert runtime.status("search").tasks[0].refused == 1
 
 
-def test_the_next_address_is_asked_where_one_does_not_answer(
-    log: Log, runtime: ConnectRuntime, proxy: SearchProxy, start: Start, topic: str
-) -> None:
+def test_the_next_address_is_asked_where_one_does_not_answer(log: Log, runtime: ConnectRuntime, proxy: SearchProxy, start: Start, topic: str) -> None:
     send(log, topic, [{"N": n} for n in range(3)])
     start(connection_url=f"http://127.0.0.1:9,{proxy.url}", max_retries="0", connection_compression="true")
     done(runtime)
@@ -294,9 +321,7 @@ def test_other_indexes_maps_as_entries_and_versions_from_a_header(
     assert runtime.status("search").tasks[0].refused == 1
 
 
-def test_a_data_stream_is_made_and_its_documents_have_a_time(
-    log: Log, runtime: ConnectRuntime, proxy: SearchProxy, start: Start, topic: str
-) -> None:
+def test_a_data_stream_is_made_and_its_documents_have_a_time(log: Log, runtime: ConnectRuntime, proxy: SearchProxy, start: Start, topic: str) -> None:
     send(log, topic, [{"N": 1}, {"N": 2, "AT": "2020-10-14T12:28:00"}, None])
     start(data_stream_type="logs", data_stream_dataset="parks", data_stream_timestamp_field="AT", behavior_on_null_values="delete")
     done(runtime)
@@ -370,6 +395,9 @@ def test_names_of_indexes() -> None:
         ({"write.method": "upsert", "key.ignore": "true"}, "needs documents with keys"),
         ({"topic.index.map": "a"}, "names no index"),
         ({"data.stream.type": "logs"}, "data.stream.dataset"),
+        ({"elastic.security.protocol": "SSL"}, "is not encrypted"),
+        ({"elastic.https.ssl.truststore.type": "JKS"}, "It is one of: pem"),
+        ({"connection.url": "https://host", "elastic.https.ssl.truststore.location": "/etc/passwd"}, "outside the folders"),
     ],
 )
 def test_wrong_options(options: dict[str, str], message: str, runtime: ConnectRuntime, log: Log) -> None:

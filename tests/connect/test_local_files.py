@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from tests.connect.certificates import make_certificates
 from tests.connect.source_driver import Driver
 
 from penstock.connect.contract import definition_of
@@ -92,6 +93,16 @@ def test_parameters_of_sqlite_itself_hold(folder: Path) -> None:
         ("postgresql://h/d?sslkey=/system", "outside the folders"),
         ("mysql+mysqlconnector://h/d?allow_local_infile=1", "has allow_local_infile"),
         ("mysql://h/d?local_infile=1", "could read files of this machine"),
+        ("postgresql:///d?host={out}", "outside the folders"),
+        ("postgresql:///d?host=h&host=/run/postgresql", "outside the folders"),
+        ("postgresql:///d?host=h,/run/postgresql", "outside the folders"),
+        ("postgresql://h/d?host=~postgres", "outside the folders"),
+        ("postgresql:///d?host=@abstract", "names a socket"),
+        ("postgresql:///d?host=h,", "names a socket"),
+        ("postgresql:///d?sslmode=disable", "names no host"),
+        ("postgresql://h/d?service=other", "has service"),
+        ("mysql://h/d?unix_socket=/run/mysqld/mysqld.sock", "outside the folders"),
+        ("mariadb:///d?ssl_ca=ca.pem", "names no host"),
     ],
 )
 def test_no_other_file(address: str, complaint: str, folder: Path) -> None:
@@ -109,6 +120,20 @@ def test_certificates_below_the_allowed_folder(folder: Path) -> None:
     assert url.query["ssl_ca"] == str(folder / "ca.pem")
 
 
+def test_sockets_below_the_allowed_folder(folder: Path) -> None:
+    url, _ = database_url(*given(f"postgresql:///d?host={folder}", folder))
+    assert url.query["host"] == str(folder)
+    url, _ = database_url(*given("mysql:///d?unix_socket=mysqld.sock", folder))
+    assert url.query["unix_socket"] == str(folder / "mysqld.sock")
+
+
+def test_a_socket_of_a_change_capture(folder: Path) -> None:
+    options = {"database.hostname": str(folder), "database.user": "u", "topic.prefix": "p", "database.dbname": "d"}
+    Driver("PostgresConnector", options, folders=[folder]).close()
+    with pytest.raises(ConfigError, match=r"'database.hostname' names .* outside the folders"):
+        Driver("PostgresConnector", options | {"database.hostname": "h,/run/postgresql"}, folders=[folder])
+
+
 @pytest.mark.parametrize(
     ("class_name", "option", "more"),
     [
@@ -118,6 +143,7 @@ def test_certificates_below_the_allowed_folder(folder: Path) -> None:
 )
 def test_authorities_of_change_captures(class_name: str, option: str, more: dict[str, str], folder: Path) -> None:
     options = {"database.hostname": "h", "database.user": "u", "topic.prefix": "p"} | more
+    make_certificates(folder)
     Driver(class_name, options | {option: str(folder / "ca.pem")}, folders=[folder]).close()
     with pytest.raises(ConfigError, match=f"'{option}' names .* outside the folders"):
         Driver(class_name, options | {option: str(folder.parent / "ca.pem")}, folders=[folder])

@@ -186,3 +186,20 @@ def test_killed_in_the_middle_it_loses_nothing(tmp_path: Path, web: WebServer) -
     arrived = Counter(part for request in accepted for part in request.body.decode().split(","))
     assert set(arrived) == {f"{partition}-{n}" for partition in range(2) for n in range(count // 2)}
     assert sum(arrived.values()) - count <= kills * 2 * 5, "at most one batch a task and kill comes twice"
+
+
+def test_the_same_trouble_is_logged_once_until_something_works(
+    log: Log, web: WebServer, runtime: ConnectRuntime, start: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    def told(words: str) -> int:
+        return sum(words in record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR"))
+
+    web.otherwise = Answer(503, body=b"asleep")
+    start(max_retries="2")
+    for number in (1, 2):
+        send(log, "alerts", [{"N": number}])
+        web.wait_for(len(web.requests) + 9)  # three runs of three tries each
+        assert (told("asleep Next try in"), told("asleep (3 tries)")) == (number, number)
+        web.otherwise = Answer()
+        assert runtime.wait_idle(20)
+        web.otherwise = Answer(503, body=b"asleep")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 
@@ -33,7 +35,8 @@ class Answer:
 class WebServer:
     """Answers with `answers` in turn, then with `otherwise`, or with what `decide` says of a request. `requests` are those it answered."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificates: Path | None = None) -> None:
+        """`certificates`: a folder of `make_certificates`; the server then encrypts, and asks for a certificate of that authority."""
         self.requests: list[Request] = []
         self.answers: deque[Answer] = deque()
         self.otherwise = Answer()
@@ -87,12 +90,19 @@ class WebServer:
                 pass  # a client that was killed
 
         self._server = Server(("127.0.0.1", 0), Handler)
+        self._scheme, self._host = "http", "127.0.0.1"
+        if certificates is not None:
+            self._scheme, self._host = "https", "localhost"
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates / "ca.pem")
+            context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
+            context.verify_mode = ssl.CERT_REQUIRED
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://{self._host}:{self._server.server_port}"
 
     def wait_for(self, count: int, timeout_s: float = 10) -> list[Request]:
         """The first `count` requests, once they are there."""

@@ -40,7 +40,8 @@ def demo(
     with stop_event() as stop:
         with connect(folder, module) as db:
             module.run(db, speed=module.SPEED if speed is None else speed, seed=seed, alerts_max=alerts, stop=stop)
-        print(f"\nThe database stays in {folder}. Look around: penstock shell --data {folder}", flush=True)
+        if folder != ":memory:":
+            print(f"\nThe database stays in {folder}. Look around: penstock shell --data {folder}", flush=True)
 
 
 def connect(data: str, module: ModuleType, functions: str | None = None) -> penstock.Database:

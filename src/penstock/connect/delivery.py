@@ -168,7 +168,7 @@ class _Delivery:
         self._log = setup.worker.log
         self._group = f"connect-{setup.connector}"
         self._batch_max = definition.batch_max(options)
-        self._retries = Retries(life, setup.connector, options, secrets)
+        self._retries = Retries(life, options, secrets)
         self._tolerance = Tolerance(setup, options, secrets)
         self._passages = {place: _Passage(offset) for place, offset in self._log.committed(self._group).items()}
 

@@ -30,7 +30,7 @@ def take_in(life: Life, setup: TaskSetup, definition: SourceDefinition, options:
     """Bring records in until interrupted."""
     context = Context(life, setup, positions.load(setup.worker.log, setup.connector))
     writing = Writing(life, setup, options, secrets)
-    retries = Retries(life, setup.connector, options, secrets)
+    retries = Retries(life, options, secrets)
     source = definition.open(options, secrets, context)
     try:
         while life.may_run():

@@ -40,6 +40,7 @@ class Life:
         self._wanted: OneOf["RUNNING", "PAUSED", "STOPPED"] = "PAUSED" if paused else "RUNNING"
         self._state: TaskState = self._wanted
         self._reason = ""
+        self._told: set[str] = set()  # troubles in the log since anything worked
         self._delivered = self._refused = self._restarts = 0
         self._commands = 0  # pauses, resumes and stops so far
         self._commands_at_start = 0  # of the present run: any later one ends it, even a pause that was taken back at once
@@ -120,7 +121,7 @@ class Life:
             if self.may_run():
                 self._state = "FAILED"
             self._changed.notify_all()
-        _logger.error("connector %s, task %d failed: %s", self._connector, self._id, reason)
+        self._tell(logging.ERROR, f"task {self._id} failed: {reason}", "It is tried again by itself.")
 
     def end(self) -> None:
         """The thread is over."""
@@ -169,15 +170,26 @@ class Life:
             self._delivered += delivered
             self._refused += refused
             self._restarts, self._reason = 0, ""
+            self._told.clear()
 
-    def note_trouble(self, reason: str) -> None:
-        """What is about to be tried again."""
+    def note_trouble(self, reason: str, wait_s: float) -> None:
+        """What is about to be tried again, after a wait."""
         with self._changed:
             self._reason = reason
+        self._tell(logging.WARNING, reason, f"Next try in {wait_s:.1f} s.")
 
     def note_idle(self, ticket: int) -> None:
         """All that there was at `ticket` is done."""
         with self._changed:
             self._idle_at = ticket
             self._reason = ""
+            self._told.clear()
             self._changed.notify_all()
+
+    def _tell(self, level: int, trouble: str, then: str) -> None:
+        """Log a trouble, once until something works again: a far side that stays away would fill the log, and the screen of whoever looks around in
+        a database whose far sides are not there. The status says it all the time."""
+        with self._changed:
+            level = logging.DEBUG if trouble in self._told else level
+            self._told.add(trouble)
+        _logger.log(level, "connector %s: %s %s", self._connector, trouble, then)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -16,14 +15,13 @@ WAIT_MS_MAX = 60_000
 RETRY_AFTER_S_MAX = 3600.0
 
 _Answer = TypeVar("_Answer")
-_logger = logging.getLogger("penstock.connect")
 
 
 class Retries:
     """The retries of one task, by the options `max.retries` and `retry.backoff.ms`."""
 
-    def __init__(self, life: Life, connector: str, options: Mapping[str, Any], secrets: Secrets) -> None:
-        self._life, self._connector, self._secrets = life, connector, secrets
+    def __init__(self, life: Life, options: Mapping[str, Any], secrets: Secrets) -> None:
+        self._life, self._secrets = life, secrets
         self._max: int = options["max.retries"]
         self._backoff_ms: int = options["retry.backoff.ms"]
         # The random part of a wait needs no seed that anyone knows: it keeps tasks from retrying in step.
@@ -41,8 +39,6 @@ class Retries:
                 wait_s = min(WAIT_MS_MAX, self._backoff_ms * 2 ** min(attempt, 20)) / 1000 * self._jitter.uniform(0.8, 1.2)
                 if error.retry_after_s is not None:
                     wait_s = min(error.retry_after_s, RETRY_AFTER_S_MAX)
-                trouble = self._secrets.redact(error.what)
-                self._life.note_trouble(trouble)
-                _logger.warning("connector %s: %s Next try in %.1f s.", self._connector, trouble, wait_s)
+                self._life.note_trouble(self._secrets.redact(error.what), wait_s)
                 self._life.wait(wait_s)
                 attempt += 1

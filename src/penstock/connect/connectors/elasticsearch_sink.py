@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from penstock.connect.options import REQUIRED, Option
 from penstock.connect.records import Record
 from penstock.connect.secrets import Secrets
 from penstock.connect.text import json_text
+from penstock.connect.tls import client_context
 from penstock.errors import ConfigError
 
 _NO_EFFECT = "Accepted, without effect: "
@@ -95,6 +97,32 @@ OPTIONS = (
     Option("data.stream.dataset", "string", "The middle of the data stream's name.", None),
     Option("data.stream.namespace", "string", "The end of the data stream's name; `${topic}` stands for the topic.", "${topic}"),
     Option("data.stream.timestamp.field", "list", "The columns of which the first that is there is the `@timestamp`; else it is the record's.", ()),
+    Option(
+        "elastic.security.protocol",
+        "choice",
+        "`ssl`: no address may be without encryption. Otherwise the addresses say it, by http or https.",
+        "plaintext",
+        choices=("plaintext", "ssl"),
+    ),
+    Option(
+        "elastic.https.ssl.truststore.location", "path", "TLS: the file of the authorities to trust (PEM); without it, those of the system.", None
+    ),
+    Option(
+        "elastic.https.ssl.keystore.location",
+        "path",
+        "TLS: the file with our certificate and its private key (PEM), where the server asks for one.",
+        None,
+    ),
+    Option("elastic.https.ssl.key.password", "password", "TLS: the private key's password.", "", aliases=("elastic.https.ssl.keystore.password",)),
+    Option("elastic.https.ssl.truststore.type", "choice", "The kind of that file.", "pem", choices=("pem",)),
+    Option("elastic.https.ssl.keystore.type", "choice", "The kind of that file.", "pem", choices=("pem",)),
+    Option(
+        "elastic.https.ssl.endpoint.identification.algorithm",
+        "choice",
+        "TLS: `https` wants a certificate that is for the host of the address; empty, any host of those authorities will do.",
+        "https",
+        choices=("https", ""),
+    ),
     Option("elastic.https.ssl.verify", "boolean", "Whether the server's certificate must be a good one. `false` is for trying out.", True),
     Option("type.name", "string", _NO_EFFECT + "documents have no types any more.", None),
     Option("linger.ms", "integer", _NO_EFFECT + "what is there is sent at once, and more of it together where there is more.", 1),
@@ -105,7 +133,9 @@ OPTIONS = (
     Option("max.connection.idle.time.ms", "integer", _NO_EFFECT + "connections are made anew where they were closed.", 60_000),
     Option("auto.create.indices.at.start", "boolean", _NO_EFFECT + "an index is made before its first document.", True),
     Option("external.resource.usage", "string", _NO_EFFECT + "an index, an alias and a data stream are written to alike.", None),
-    Option("elastic.security.protocol", "string", _NO_EFFECT + "the addresses say it, by http or https.", None),
+    Option("elastic.https.ssl.truststore.password", "password", _NO_EFFECT + "PEM files of certificates have no password.", ""),
+    Option("elastic.https.ssl.enabled.protocols", "list", _NO_EFFECT + "they are TLS 1.2 and 1.3.", ()),
+    Option("elastic.https.ssl.protocol", "string", _NO_EFFECT + "the newest that both sides know.", None),
     Option("log.sensitive.data", "boolean", _NO_EFFECT + "the server's reasons are shown, documents are not.", False),
 )
 
@@ -236,6 +266,8 @@ def _client(options: Mapping[str, Any], secrets: Secrets) -> Any:
             raise ConfigError("'connection.url' holds a user or a password.", mend="Write them in 'connection.username' and 'connection.password'.")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(f"'connection.url' holds '{secrets.redact(url)}', which is no server's address.", mend="Write http://HOST:9200.")
+        if parts.scheme == "http" and options["elastic.security.protocol"] == "ssl":
+            raise ConfigError(f"'elastic.security.protocol' is ssl, but {url} is not encrypted.", mend="Write https://.")
     user, password = options["connection.username"], options["connection.password"]
     if (user is None) != (password is None):
         raise ConfigError("'connection.username' and 'connection.password' go together.")
@@ -254,9 +286,25 @@ def _client(options: Mapping[str, Any], secrets: Secrets) -> Any:
         # The next address is tried at once where one does not answer; the runtime tries all of them again later.
         max_retries=len(addresses) - 1,
         retry_on_status=(),
-        verify_certs=options["elastic.https.ssl.verify"],
-        ssl_show_warn=False,
+        ssl_context=_tls(options) if any(url.startswith("https:") for url in addresses) else None,
     )
+
+
+def _tls(options: Mapping[str, Any]) -> ssl.SSLContext:
+    context = client_context(
+        options,
+        authorities="elastic.https.ssl.truststore.location",
+        certificate="elastic.https.ssl.keystore.location",
+        key=None,
+        unlocked_by="elastic.https.ssl.key.password",
+        check_hostname=options["elastic.https.ssl.endpoint.identification.algorithm"] == "https" and options["elastic.https.ssl.verify"],
+    )
+    if not options["elastic.https.ssl.verify"]:
+        import urllib3
+
+        context.verify_mode = ssl.CERT_NONE
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    return context
 
 
 DEFINITION = SinkDefinition(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -146,7 +146,7 @@ class HttpSource:
         if self._mode == "simple_incrementing":
             entity.pending = [(row, {"offset": int(offset or 0) + n}) for n, row in enumerate(rows, 1)]
         elif self._mode == "chaining":
-            entity.pending = [(row, {"offset": self._offset_of(row)}) for row in rows]
+            entity.pending = list(self._chained(rows, offset))
         else:
             entity.pending = self._news(entity.position, rows, self._after(entity.position, document, response))
 
@@ -239,6 +239,12 @@ class HttpSource:
         validators = {"etag": response.headers.get("ETag"), "modified": response.headers.get("Last-Modified")}
         return {name: value for name, value in validators.items() if value and len(value) <= VALIDATOR_CHARACTERS_MAX}
 
+    def _chained(self, rows: Sequence[Row], offset: str) -> Iterator[tuple[Row, Position]]:
+        """Rows with their offsets; behind one that could not be read it is that of the row before."""
+        for row in rows:
+            offset = offset if row.error else self._offset_of(row)
+            yield row, {"offset": offset}
+
     def _offset_of(self, row: Row) -> str:
         pointer = self._options["http.offset.json.pointer"]
         try:
@@ -256,6 +262,8 @@ class HttpSource:
     # ------------------------------------------------------------------ records
 
     def _record(self, topic: str, row: Row) -> SourceRecord:
+        if row.error is not None:
+            return SourceRecord(topic, row.value, error=row.error)
         return SourceRecord(topic, row.value, self._key(row), row.schema)
 
     def _key(self, row: Row) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from penstock.connect.databases.address import need
 from penstock.connect.options import Option
 from penstock.connect.records import SourceBatch, SourceRecord
 from penstock.connect.secrets import Secrets
+from penstock.connect.tls import client_context
 from penstock.errors import ConnectorError
 from penstock.sql.types import BIGINT, INTEGER, STRING, Field, Struct
 
@@ -37,7 +39,24 @@ OPTIONS = (
         None,
         minimum=1,
     ),
-    Option("database.ssl.ca", "path", "The file of the certificates to trust; the connection is then encrypted and the server verified.", None),
+    Option(
+        "database.ssl.mode",
+        "choice",
+        "How to encrypt: `disabled`; `preferred`, where the server can; `required`; `verify_ca`, and its certificate must be of an authority that we "
+        "trust; `verify_identity`, and for this host. Not given it is `verify_identity` with a trust store, else `preferred`.",
+        None,
+        choices=("disabled", "preferred", "required", "verify_ca", "verify_identity"),
+    ),
+    Option(
+        "database.ssl.ca",
+        "path",
+        "The file of the authorities to trust (PEM); without it, those of the system.",
+        None,
+        aliases=("database.ssl.truststore",),
+    ),
+    Option("database.ssl.truststore.password", "password", "Not needed: PEM files of certificates have no password.", ""),
+    Option("database.ssl.keystore", "path", "The file with our certificate and its private key (PEM), where the server asks for one.", None),
+    Option("database.ssl.keystore.password", "password", "The private key's password.", ""),
     Option("database.include.list", "list", "Regular expressions of the databases to capture; empty: all.", (), aliases=("database.whitelist",)),
     Option("database.exclude.list", "list", "Regular expressions of databases to leave out.", (), aliases=("database.blacklist",)),
     *COMMON_OPTIONS,
@@ -76,6 +95,7 @@ class MySqlSource(Capture[MySqlDatabase, ConsistentReading, BinlogStream]):
         need("pymysqlreplication", "mysql")
         super().__init__(options, secrets, context, NameFilter(options["database.include.list"], options["database.exclude.list"]))
         self._rendering = Rendering(options["decimal.handling.mode"], options["time.precision.mode"], options["bigint.unsigned.handling.mode"])
+        self._encryption = _encryption(options)
         # Any number that is no other replica's does; a secret it is not.
         self._server_id: int = options["database.server.id"] or random.randint(1 << 20, (1 << 31) - 1)  # noqa: S311
         self._tables: dict[tuple[str, str], tuple[int, ChangedTable]] = {}
@@ -125,13 +145,10 @@ class MySqlSource(Capture[MySqlDatabase, ConsistentReading, BinlogStream]):
 
     def _settings(self) -> dict[str, Any]:
         options = self._options
-        settings = {
+        return {
             "host": options["database.hostname"], "port": options["database.port"], "user": options["database.user"],
             "password": options["database.password"] or "", "charset": "utf8mb4", "connect_timeout": 30, "read_timeout": 3 * HEARTBEAT_S,
-        }  # fmt: skip
-        if options["database.ssl.ca"]:
-            settings |= {"ssl_ca": str(options["database.ssl.ca"]), "ssl_verify_cert": True, "ssl_verify_identity": True}
-        return settings
+        } | self._encryption  # fmt: skip
 
     # ------------------------------------------------------------------ the snapshot
 
@@ -216,6 +233,24 @@ class MySqlSource(Capture[MySqlDatabase, ConsistentReading, BinlogStream]):
             "version": "penstock", "connector": "mysql", "name": self._prefix, "ts_ms": time_s * 1000, "snapshot": "true" if snapshot else "false",
             "db": table.schema, "table": table.name, "server_id": server, "gtid": gtid, "file": file, "pos": position, "row": row,
         }  # fmt: skip
+
+
+def _encryption(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The driver's arguments for `database.ssl...`. Raises ConfigError."""
+    mode = options["database.ssl.mode"] or ("verify_identity" if options["database.ssl.ca"] else "preferred")
+    if mode in ("disabled", "preferred"):
+        return {"ssl_disabled": mode == "disabled"}  # what the driver does of itself is to prefer it
+    context = client_context(
+        options,
+        authorities="database.ssl.ca",
+        certificate="database.ssl.keystore",
+        key=None,
+        unlocked_by="database.ssl.keystore.password",
+        check_hostname=mode == "verify_identity",
+    )
+    if mode == "required":
+        context.verify_mode = ssl.CERT_NONE
+    return {"ssl": context}
 
 
 def _read(table: ChangedTable, values: Mapping[str, Any] | None) -> Row | None:

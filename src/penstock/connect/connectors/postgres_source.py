@@ -17,7 +17,7 @@ from penstock.connect.changes.postgres_made import Made
 from penstock.connect.changes.postgres_stream import EPOCH_US, KeepAlive, ReplicationConnection, ReplicationStream
 from penstock.connect.contract import CLEAN_UP_S, RetriableError, SourceContext, SourceDefinition
 from penstock.connect.databases.address import need
-from penstock.connect.databases.local_files import authorities
+from penstock.connect.databases.local_files import authorities, host
 from penstock.connect.options import REQUIRED, Option
 from penstock.connect.records import Position, SourceBatch, SourceRecord
 from penstock.connect.secrets import Secrets
@@ -34,8 +34,19 @@ SOURCE = Struct(
 OPTIONS = (
     Option("database.port", "integer", "The server's port.", 5432, minimum=1),
     Option("database.dbname", "string", "The database.", REQUIRED),
-    Option("database.sslmode", "string", "How to encrypt, as libpq has it: `disable`, `prefer`, `require`, `verify-ca`, `verify-full`.", "prefer"),
-    Option("database.sslrootcert", "string", "The file of the certificates to trust; `system` for those of the system.", None),
+    Option(
+        "database.sslmode",
+        "choice",
+        "How to encrypt: `disable`; `allow`, where the server insists; `prefer`, where it can; `require`; `verify-ca`, and its certificate must be "
+        "of an authority that we trust; `verify-full`, and for this host.",
+        "prefer",
+        choices=("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+        aliases=("database.ssl.mode",),
+    ),
+    Option("database.sslrootcert", "string", "The file of the authorities to trust (PEM); `system` for those of the system.", None),
+    Option("database.sslcert", "path", "The file with our certificate (PEM), where the server asks for one.", None),
+    Option("database.sslkey", "path", "The file with our certificate's private key (PEM), which nobody else may read.", None),
+    Option("database.sslpassword", "password", "The private key's password.", None),
     Option("plugin.name", "choice", "The output plugin: PostgreSQL's own.", "pgoutput", choices=("pgoutput",)),
     Option("slot.name", "string", "The replication slot, by which the server keeps what was not read. Each connector needs its own.", "debezium"),
     Option(
@@ -289,10 +300,11 @@ def _filled(new: Tuple, old: Tuple | None) -> Tuple:
 def _conninfo(options: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
     trusted = options["database.sslrootcert"]
     given = {
-        "host": options["database.hostname"], "port": options["database.port"], "dbname": options["database.dbname"],
-        "user": options["database.user"],
+        "host": host(options["database.hostname"], "database.hostname", secrets.files), "port": options["database.port"],
+        "dbname": options["database.dbname"], "user": options["database.user"],
         "password": options["database.password"], "sslmode": options["database.sslmode"],
-        "sslrootcert": trusted and authorities(trusted, "database.sslrootcert", secrets.files),
+        "sslrootcert": trusted and authorities(trusted, "database.sslrootcert", secrets.files), "sslpassword": options["database.sslpassword"],
+        **{name: str(path) for name in ("sslcert", "sslkey") if (path := options[f"database.{name}"])},
     }  # fmt: skip
     return {name: value for name, value in given.items() if value is not None} | {
         "options": SESSION, "client_encoding": "UTF8", "application_name": "penstock", "connect_timeout": 30,

@@ -74,7 +74,8 @@ def database_url(options: Mapping[str, Any], secrets: Secrets) -> tuple[sqlalche
     except (sqlalchemy.exc.ArgumentError, ImportError, NotImplementedError) as error:
         mend = "There are drivers for postgresql, mysql, mariadb and sqlite; any other that SQLAlchemy knows serves once its package is installed."
         raise ConfigError(f"'connection.url' names the database '{url.drivername}', for which there is no driver: {error}.", mend=mend) from None
-    if dialect != "sqlite" and not url.host and not url.query:
+    # PostgreSQL's library would go to a socket of its own choice.
+    if dialect != "sqlite" and not url.host and not (url.query.keys() & {"host", "unix_socket"} if driver else url.query):
         raise ConfigError("'connection.url' names no host.", mend=f"Write jdbc:{dialect}://HOST:PORT/DATABASE.")
     seconds = max(1, options["connection.timeout.ms"] // 1000)
     if driver:

@@ -1,4 +1,5 @@
-"""The files of this machine that an address of a database names: a SQLite database, certificates, keys. They lie below the allowed folders."""
+"""The files of this machine that an address of a database names: a SQLite database, certificates, keys, a server's socket. They lie below the
+allowed folders."""
 
 from __future__ import annotations
 
@@ -15,8 +16,10 @@ OPTION = "connection.url"
 # Parameters of PostgreSQL's and MySQL's drivers that name a file or a folder.
 _FILES = (
     "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir", "sslkeylogfile", "passfile", "servicefile",
-    "ssl_ca", "ssl_capath", "ssl_cert", "ssl_key", "read_default_file", "option_files",
+    "ssl_ca", "ssl_capath", "ssl_cert", "ssl_key", "read_default_file", "option_files", "unix_socket",
 )  # fmt: skip
+# Parameters that PostgreSQL's library reads more from, hosts and files among it.
+_ELSEWHERE = ("service", "conninfo", "dsn")
 _SERVERS = ("postgresql", "mysql", "mariadb")
 _MEMORY = ("", ":memory:")
 _DRIVER_PARAMETERS = ("timeout", "isolation_level")
@@ -32,6 +35,13 @@ def held(url: sqlalchemy.URL, folders: Folders) -> sqlalchemy.URL:
         return _sqlite(url, folders)
     if infile := next((name for name in url.query if "local_infile" in name.lower()), None):
         raise ConfigError(f"'{OPTION}' has {infile}, by which the server could read files of this machine.", mend="Leave it out.")
+    if elsewhere := next((name for name in url.query if name.lower() in _ELSEWHERE), None):
+        raise ConfigError(f"'{OPTION}' has {elsewhere}, which could name a file of this machine.", mend="Write what it stands for.")
+    for name, text in url.query.items():
+        if name.lower() == "host":
+            url = url.update_query_dict({name: _hosts(text, OPTION, folders)})
+    if url.host:
+        url = url.set(host=host(url.host, OPTION, folders))
     if dialect not in _SERVERS and url.database and not url.host:  # of a driver that we do not know: a database without a server
         url = url.set(database=str(folders.path(url.database, OPTION)))
     files = {name: str(text) for name, text in url.query.items() if name.lower() in _FILES}
@@ -43,6 +53,24 @@ def held(url: sqlalchemy.URL, folders: Folders) -> sqlalchemy.URL:
 def authorities(text: str, option: str, folders: Folders) -> str:
     """A file of certificates as its real path; PostgreSQL's word for those of the system is left alone. Raises ConfigError."""
     return text if text == _SYSTEM else str(folders.path(text, option))
+
+
+def _hosts(text: str | tuple[str, ...], option: str, folders: Folders) -> str | tuple[str, ...]:
+    if isinstance(text, tuple):
+        return tuple(host(each, option, folders) for each in text)
+    return host(text, option, folders)
+
+
+def host(text: str, option: str, folders: Folders) -> str:
+    """Names of hosts, with commas between them. PostgreSQL's library takes one that begins with a slash for the folder of the server's socket, which
+    is to be allowed. Raises ConfigError."""
+    return ",".join(_host(each, option, folders) for each in text.split(","))
+
+
+def _host(text: str, option: str, folders: Folders) -> str:
+    if not text or text.startswith("@"):
+        raise ConfigError(f"'{option}' names a socket of this machine that is no file below an allowed folder.", mend="Name a host.")
+    return str(folders.path(text, option)) if text.startswith(("/", "~")) else text
 
 
 def _sqlite(url: sqlalchemy.URL, folders: Folders) -> sqlalchemy.URL:

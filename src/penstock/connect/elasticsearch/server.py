@@ -102,7 +102,10 @@ class SearchServer:
         try:
             return call()
         except exceptions.SSLError as error:
-            raise ConnectorError(self._redact(f"The server's certificate is not accepted: {error.error}.")) from None
+            raise ConnectorError(
+                self._redact(f"The server's certificate is not accepted: {error.error}."),
+                mend="Set 'elastic.https.ssl.truststore.location' to the authority's file.",
+            ) from None
         except exceptions.ConnectionError as error:
             raise RetriableError(self._redact(f"No connection to the server: {error.error}.")) from None
         except exceptions.SerializationError as error:

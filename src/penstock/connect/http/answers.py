@@ -17,11 +17,13 @@ from penstock.sql.types import STRING, Field, SqlType, Struct
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record to be: its value (of `schema`, where there is one), and its fields by name, for the key and the offset (None: it has none)."""
+    """One record to be: its value (of `schema`, where there is one), and its fields by name, for the key and the offset (None: it has none).
+    `error` is why it could not be read; its value is then the text as it stands."""
 
     value: Any
     fields: Any = None
     schema: SqlType | None = None
+    error: str | None = None
 
 
 Read = Callable[[bytes, str], list[Row]]
@@ -148,9 +150,11 @@ def _csv_reader(options: Mapping[str, Any]) -> Read:
 
     def read(body: bytes, charset: str) -> list[Row]:
         lines = list(io.StringIO(_decoded(body, charset), newline=""))[skip:]
-        rows = ((line, raw, cells) for line, raw, cells in _csv_rows(lines, delimiter) if cells)
+        rows = (row for row in _csv_rows(lines, delimiter) if row[2])
         names = named
         if has_header and (header := next(rows, None)):
+            if isinstance(header[2], str):
+                raise ConnectorError(f"The answer is not CSV: line {header[0] + skip}: {header[2]}")
             names = named or [name.strip() for name in header[2]]
         if len(set(names)) < len(names):
             raise ConnectorError(f"The header names a column twice: {delimiter.join(names)}.", mend="Give the names by 'csv.columns'.")
@@ -159,27 +163,31 @@ def _csv_reader(options: Mapping[str, Any]) -> Read:
     return read
 
 
-def _csv_rows(lines: list[str], delimiter: str) -> Iterator[tuple[int, str, list[str]]]:
-    """(number of the last line, text as it stands, cells) of each row; one in quotes may go over several lines."""
+def _csv_rows(lines: list[str], delimiter: str) -> Iterator[tuple[int, str, list[str] | str]]:
+    """(number of the last line, text as it stands, cells or what is wrong with it) of each row; one in quotes may go over several lines."""
     parser = csv.reader(lines, delimiter=delimiter)
     start = 0
-    try:
-        for cells in parser:
-            yield parser.line_num, "".join(lines[start : parser.line_num]).rstrip("\r\n"), cells
-            start = parser.line_num
-    except csv.Error as error:
-        raise ConnectorError(f"The answer is not CSV: line {parser.line_num}: {error}.") from None
+    while True:
+        cells: list[str] | str
+        try:
+            cells = next(parser)
+        except StopIteration:
+            return
+        except csv.Error as error:  # the next call goes on behind it
+            cells = f"{error}."
+        yield parser.line_num, "".join(lines[start : parser.line_num]).rstrip("\r\n"), cells
+        start = parser.line_num
 
 
-def _csv_row(line: int, raw: str, cells: list[str], names: list[str], as_lines: bool) -> Row:
+def _csv_row(line: int, raw: str, cells: list[str] | str, names: list[str], as_lines: bool) -> Row:
+    if isinstance(cells, str):
+        return Row(raw, error=f"Line {line} of the answer is no CSV: {cells}")
     names = names or [f"COLUMN{number}" for number in range(1, len(cells) + 1)]
     if as_lines:
         return Row(raw, dict(zip(names, cells, strict=False)))
     if len(cells) > len(names):
-        raise ConnectorError(
-            f"Line {line} of the answer has {len(cells)} columns, but there are names for {len(names)}.",
-            mend="Set 'csv.columns', or 'csv.delimiter'.",
-        )
+        what = f"Line {line} of the answer has {len(cells)} columns, but there are names for {len(names)}."
+        return Row(raw, error=f"{what} Set 'csv.columns', or 'csv.delimiter'.")
     fields = dict.fromkeys(names) | dict(zip(names, cells, strict=False))
     return Row(fields, fields, Struct(tuple(Field(name, STRING) for name in names)))
 

@@ -9,12 +9,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from penstock.connect.contract import RetriableError
 from penstock.connect.options import REQUIRED, Option
+from penstock.connect.tls import client_context
 from penstock.errors import ConfigError, ConnectorError
 
 if TYPE_CHECKING:
@@ -268,32 +268,15 @@ def _server(text: str) -> Server:
 
 
 def _tls(options: Mapping[str, Any]) -> ssl.SSLContext:
-    def pem(name: str) -> str | None:
-        path: Path | None = options[name]
-        if path is None:
-            return None
-        try:
-            text = path.read_text(encoding="ascii", errors="replace")
-        except OSError as error:
-            raise ConfigError(f"'{name}' names a file that cannot be read: {error.strerror}.") from error
-        if "-----BEGIN" not in text:
-            raise ConfigError(
-                f"'{name}' names a file that is not PEM.",
-                mend="Convert a Java key store: keytool -importkeystore -deststoretype PKCS12 ..., then openssl pkcs12 -in FILE -nodes -out FILE.pem",
-            )
-        return text
-
-    authorities = pem("mqtt.ssl.trust.store.path")
-    try:
-        context = ssl.create_default_context(cadata=authorities)
-        if pem("mqtt.ssl.key.store.path"):
-            key = options["mqtt.ssl.key.file"] if pem("mqtt.ssl.key.file") else None
-            # Without a password a key that has one must fail, not ask at the terminal.
-            context.load_cert_chain(options["mqtt.ssl.key.store.path"], key, options["mqtt.ssl.key.password"] or "")
-    except ssl.SSLError as error:
-        raise ConfigError(f"The certificates of 'mqtt.ssl...' cannot be used: {error.reason or error}.") from None
+    context = client_context(
+        options,
+        authorities="mqtt.ssl.trust.store.path",
+        certificate="mqtt.ssl.key.store.path",
+        key="mqtt.ssl.key.file",
+        unlocked_by="mqtt.ssl.key.password",
+        check_hostname=options["mqtt.ssl.verify.hostname"],
+    )
     context.sslsocket_class = _Socket
-    context.check_hostname = options["mqtt.ssl.verify.hostname"]
     return context
 
 
