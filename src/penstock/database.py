@@ -96,7 +96,7 @@ class Database:
             queries.launch(self, query)
         for connector in self.catalog.connectors():
             folder = None if connector.folder is None else Path(connector.folder)
-            paused = connector.paused or not start_connectors
+            paused = connector.state != "RUNNING" or not start_connectors
             self._connect.start(connector.kind, connector.name, connector.options, folder=folder, paused=paused)
 
     # ------------------------------------------------------------------------------------------ SQL
@@ -228,6 +228,12 @@ class Database:
         """The variables of the present session, by their names in lower case."""
         return self.session.variables
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """No statement runs meanwhile: for what consists of several steps."""
+        with self._lock:
+            yield
+
     def create_connector(self, name: str, config: Mapping[str, object]) -> str:
         """See to it that a connector of this configuration runs, and say what became of it: one that is there goes on as it is, or, where the
         configuration is another, from where it was with the new one. The class in `connector.class` says whether it is a source or a sink.
@@ -335,7 +341,7 @@ class Database:
         """
         with self._lock:
             for connector in self.catalog.connectors():
-                if not connector.paused and self.connectors.status(connector.name).state == "PAUSED":
+                if connector.state == "RUNNING" and self.connectors.status(connector.name).state == "PAUSED":
                     self.connectors.restart(connector.name)  # rather than resumed: how many tasks it has may depend on what is known only now
 
     def wait_idle(self, timeout: float | None = None) -> bool:

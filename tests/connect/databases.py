@@ -96,7 +96,7 @@ def _give(folder: Path, user: str) -> None:
 
 def _give_certificates(certificates: Path, folder: Path, user: str) -> None:
     """Copy the server's certificate and key to where only the server may read them."""
-    for name in ("server.pem", "server.key"):
+    for name in ("server.pem", "server.key", "ca.pem"):
         copy = folder / name
         copy.write_bytes((certificates / name).read_bytes())
         copy.chmod(0o600)
@@ -210,7 +210,8 @@ def run_mariadb(*more: str, certificates: Path | None = None) -> Iterator[Server
         }  # fmt: skip
         if certificates is not None:
             _give_certificates(certificates, folder, "mysql")
-            options |= {"ssl-cert": folder / "server.pem", "ssl-key": folder / "server.key", "require-secure-transport": "ON"}
+            options |= {"ssl-cert": folder / "server.pem", "ssl-key": folder / "server.key", "ssl-ca": folder / "ca.pem"}
+            options["require-secure-transport"] = "ON"
         command = [*_as("mysql"), mariadbd, *plain, *(f"--{name}={value}" for name, value in options.items()), *more]
         with _running(command, folder, signal.SIGTERM) as process:
             _await(Server("mysql+pymysql", port, "mysql"), process, folder)

@@ -272,6 +272,18 @@ def test_what_is_in_the_file_stays_and_a_restart_goes_on(db: penstock.Database, 
     assert path.read_text() == "before\n1\nby hand\n2\n"
 
 
+def test_one_that_is_dropped_and_made_again_writes_once_more(db: penstock.Database, folder: Path) -> None:
+    db.log.create_topic("plain")
+    config = {"connector.class": "FileSink", "topics": "plain", "file": str(folder / "out.txt"), "value.converter": "StringConverter"}
+    for lines in (["a"], ["a", "a"]):
+        if lines == ["a"]:
+            db.log.append(Append("plain", 0, records([(1, None, b"a")])))
+        db.create_connector("out", config)
+        assert db.connectors.wait_idle(20)
+        assert (folder / "out.txt").read_text().splitlines() == lines
+        db.execute("DROP CONNECTOR `out`;")
+
+
 def test_columns_that_the_file_has_not_are_refused(db: penstock.Database, folder: Path) -> None:
     db.log.create_topic("readings")
     db.log.append(Append("readings", 0, records([(1, None, b'{"a":1}'), (2, None, b'{"b":1}'), (3, None, b'{"a":3}')])))

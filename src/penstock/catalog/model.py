@@ -46,12 +46,16 @@ class CustomType:
     type: SqlType
 
 
+State = OneOf["RUNNING", "PAUSED", "STOPPED"]
+
+
 @dataclass(frozen=True)
 class Connector:
-    """CREATE SOURCE|SINK CONNECTOR: its options as they were written, secrets unresolved. `folder`: that of the file which created it."""
+    """CREATE SOURCE|SINK CONNECTOR: its options as they were written, secrets unresolved. `state` is what it is to be: one that is STOPPED rests as
+    one that is PAUSED does, and its place may be changed meanwhile. `folder`: that of the file which created it."""
 
     name: str
     kind: OneOf["SOURCE", "SINK"]
     options: dict[str, str]
-    paused: bool = False
+    state: State = "RUNNING"
     folder: str | None = None

@@ -279,4 +279,4 @@ class _Delivery:
                 self._tolerance.append(transaction, letter)
             transaction.commit_offsets(self._group, {place: safe})
         passage.committed = safe
-        self._life.count(delivered=delivered, refused=len(letters))
+        self._life.count(delivered=delivered, refused=len(letters), topics=(place[0],))

@@ -130,7 +130,7 @@ class Writing:
             for letter in letters:
                 self._tolerance.append(transaction, letter)
             positions.store(transaction, self._setup.connector, batch.positions)
-        self._life.count(delivered=len(good), refused=len(letters))
+        self._life.count(delivered=len(good), refused=len(letters), topics={append.topic for append in appends})
 
     def _changed(self, records: Sequence[SourceRecord]) -> list[_Ready]:
         """What the transforms make of the records, without those that they drop."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal as OneOf
 
@@ -16,7 +17,7 @@ _logger = logging.getLogger("penstock.connect")
 class TaskStatus:
     """A task as SHOW and DESCRIBE CONNECTOR see it. `reason` says why it FAILED, or what it is about to try again; `delivered` and
     `refused` count records since the start of the process (a source's delivered records are those that are in their topics), `restarts` the
-    restarts since the last delivery."""
+    restarts since the last delivery, `topics` are those of its records."""
 
     id: int
     state: TaskState
@@ -24,6 +25,7 @@ class TaskStatus:
     delivered: int = 0
     refused: int = 0
     restarts: int = 0
+    topics: frozenset[str] = frozenset()
 
 
 class TaskInterruptedError(BaseException):
@@ -42,6 +44,7 @@ class Life:
         self._reason = ""
         self._told: set[str] = set()  # troubles in the log since anything worked
         self._delivered = self._refused = self._restarts = 0
+        self._topics: frozenset[str] = frozenset()
         self._commands = 0  # pauses, resumes and stops so far
         self._commands_at_start = 0  # of the present run: any later one ends it, even a pause that was taken back at once
         self._working = False  # between the permission of a run and its end, connections closed
@@ -65,7 +68,7 @@ class Life:
     def status(self) -> TaskStatus:
         """The task as it is now."""
         with self._changed:
-            return TaskStatus(self._id, self._state, self._reason, self._delivered, self._refused, self._restarts)
+            return TaskStatus(self._id, self._state, self._reason, self._delivered, self._refused, self._restarts, self._topics)
 
     def ask(self) -> int:
         """Have a source look once more whether there is anything; the number of the question, for `wait_idle`."""
@@ -164,11 +167,17 @@ class Life:
             self.look()
             return woken
 
-    def count(self, *, delivered: int = 0, refused: int = 0) -> None:
-        """Count records whose place is committed. The first ends a series of restarts."""
+    def forget_topics(self) -> None:
+        """Forget the topics of the records so far."""
+        with self._changed:
+            self._topics = frozenset()
+
+    def count(self, *, delivered: int = 0, refused: int = 0, topics: Iterable[str] = ()) -> None:
+        """Count records whose place is committed, and note their topics. The first ends a series of restarts."""
         with self._changed:
             self._delivered += delivered
             self._refused += refused
+            self._topics = self._topics.union(topics)
             self._restarts, self._reason = 0, ""
             self._told.clear()
 

@@ -198,19 +198,54 @@ NESTED = re.compile(r"(transforms|predicates|key\.converter|value\.converter)\..
 def parse_options(definitions: Sequence[Option], given: Mapping[str, str], secrets: Secrets, *, nested: bool = False) -> dict[str, Any]:
     """Every option by its name: the given value, parsed, or the default. Raises ConfigError for an unknown option, a missing one or a bad value.
     The options of transforms, predicates and converters are passed over; with `nested` they are what is given."""
-    by_name = {name: option for option in definitions for name in (option.name, *option.aliases)}
+    by_name = _by_name(definitions)
     values: dict[str, Any] = {option.name: option.default for option in definitions}
     for name, text in given.items():
-        option = by_name.get(name.lower())
+        option = _option(by_name, name, nested=nested)
         if option is not None:
             values[option.name] = option.parse(text, secrets)
-        elif nested or not (IGNORED.fullmatch(name.lower()) or NESTED.fullmatch(name.lower())):
-            near = difflib.get_close_matches(name.lower(), list(by_name), n=1)
-            raise ConfigError(f"The connector has no option '{name}'.", mend=f"Did you mean '{near[0]}'?" if near else "")
     for option in definitions:
-        if values[option.name] is REQUIRED or (option.required and values[option.name] == []):
-            raise ConfigError(f"The connector needs the option '{option.name}'.", mend=f"Add '{option.name}'='...' to WITH. {option.documentation}")
+        _need(option, values[option.name])
     return values
+
+
+def option_faults(definitions: Sequence[Option], given: Mapping[str, str], secrets: Secrets) -> dict[str, str]:
+    """What is wrong with each option by itself, under its name in the documentation; an unknown one under the name that is given."""
+    by_name, faults = _by_name(definitions), dict[str, str]()
+    values: dict[str, Any] = {option.name: option.default for option in definitions}
+    for name, text in given.items():
+        try:
+            option = _option(by_name, name, nested=False)
+            if option is not None:
+                values[option.name] = None  # given, if badly
+                values[option.name] = option.parse(text, secrets)
+        except ConfigError as error:
+            faults[by_name[name.lower()].name if name.lower() in by_name else name] = secrets.redact(str(error))
+    for option in definitions:
+        try:
+            _need(option, values[option.name])
+        except ConfigError as error:
+            faults[option.name] = str(error)
+    return faults
+
+
+def _by_name(definitions: Sequence[Option]) -> dict[str, Option]:
+    return {name: option for option in definitions for name in (option.name, *option.aliases)}
+
+
+def _option(by_name: Mapping[str, Option], name: str, *, nested: bool) -> Option | None:
+    """The option of a name as it is given, None for one that is passed over. Raises ConfigError."""
+    option = by_name.get(name.lower())
+    if option is None and (nested or not (IGNORED.fullmatch(name.lower()) or NESTED.fullmatch(name.lower()))):
+        near = difflib.get_close_matches(name.lower(), list(by_name), n=1)
+        raise ConfigError(f"The connector has no option '{name}'.", mend=f"Did you mean '{near[0]}'?" if near else "")
+    return option
+
+
+def _need(option: Option, value: Any) -> None:
+    """Raise ConfigError where a value that must be given is not."""
+    if value is REQUIRED or (option.required and value == []):
+        raise ConfigError(f"The connector needs the option '{option.name}'.", mend=f"Add '{option.name}'='...' to WITH. {option.documentation}")
 
 
 def shown_options(definitions: Sequence[Option], given: Mapping[str, str]) -> dict[str, str]:

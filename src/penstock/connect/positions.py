@@ -26,6 +26,13 @@ def store(transaction: Transaction, connector: str, positions: Mapping[str, Posi
     transaction.state(_store(connector)).put_many(items)
 
 
+def change(log: Log, connector: str, changes: Mapping[str, Position | None]) -> None:
+    """Put positions in place of the earlier ones of the same parts; None forgets a part."""
+    with log.begin() as transaction:
+        store(transaction, connector, {part: position for part, position in changes.items() if position is not None})
+        transaction.state(_store(connector)).delete_many(sorted(_key(part) for part, position in changes.items() if position is None))
+
+
 def incarnation(log: Log, connector: str) -> str:
     """A name that the connector keeps until its positions are forgotten; drawn at the first call."""
     with log.begin() as transaction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal as OneOf
@@ -16,7 +16,7 @@ from penstock.connect.delivery import TopicContext, prepare
 from penstock.connect.folders import Folders
 from penstock.connect.intake import Context, Writing
 from penstock.connect.life import Life, TaskState, TaskStatus
-from penstock.connect.options import parse_options, shown_options
+from penstock.connect.options import option_faults, parse_options, shown_options
 from penstock.connect.records import OpenReader, Position
 from penstock.connect.secrets import Secrets
 from penstock.connect.task import Defaults, Task, TaskSetup, Worker
@@ -79,6 +79,7 @@ class ConnectRuntime:
         self._worker = Worker(log, schemas, open_reader, make_secrets, restart_ms, restart_ms_max, defaults)
         self._lock = threading.Lock()
         self._connectors: dict[str, _Running] = {}
+        self._topics_before: dict[str, frozenset[str]] = {}  # of a connector's tasks that were stopped
 
     def check(self, kind: str, name: str, properties: Mapping[str, str], *, folder: Path | None = None) -> None:
         """Raise ConfigError or TopicError for what would keep the connector from starting: an unknown class or option, a bad value, a
@@ -95,6 +96,10 @@ class ConnectRuntime:
             life = Life(name, 0, paused=True, restart_ms=0, restart_ms_max=0)
             Writing(life, setup, options, secrets)
             definition.open(options, secrets, Context(life, setup, {})).close()
+
+    def faults(self, definition: Definition, properties: Mapping[str, str]) -> dict[str, str]:
+        """What is wrong with each option by itself, by its name."""
+        return option_faults(definition.all_options, properties, self._worker.make_secrets(None))
 
     def start(self, kind: str, name: str, properties: Mapping[str, str], *, folder: Path | None = None, paused: bool = False) -> None:
         """Start a connector from the properties of its statement, secrets unresolved. `folder`: of the file that creates it. What goes wrong
@@ -130,6 +135,12 @@ class ConnectRuntime:
         self.stop(name)
         self.start(running.definition.kind, name, running.properties, folder=running.folder)
 
+    def restart_tasks(self, name: str, only: Container[int] | None = None) -> None:
+        """Let tasks begin anew from the committed place, those of the numbers `only` or all."""
+        for number, task in enumerate(self._find(name).tasks):
+            if only is None or number in only:
+                task.resume()
+
     def stop(self, name: str) -> None:
         """Stop the connector and forget it. Its place stays committed, so that one of the same name goes on where it was."""
         with self._lock:
@@ -137,6 +148,7 @@ class ConnectRuntime:
         if running is None:
             raise _unknown(name)
         _stop(running.tasks)
+        self._topics_before[name] = self._topics_before.get(name, frozenset()).union(*(task.status().topics for task in running.tasks))
 
     def status(self, name: str) -> ConnectorStatus:
         """The connector as it is now."""
@@ -173,11 +185,42 @@ class ConnectRuntime:
         self.stop(name)
         return self._forget(name, running)
 
+    def reset(self, name: str) -> list[str]:
+        """Forget how far a connector has come, which must be at rest; it begins anew when it goes on. What stays at its far side, a sentence each."""
+        return self._forget(name, self._find(name))
+
+    def move(self, name: str, changes: Mapping[str, Position | None]) -> None:
+        """Have a source, which must be at rest, go on from other positions; a part whose position is None begins anew."""
+        self._find(name)
+        positions.change(self._worker.log, name, changes)
+
+    def move_offsets(self, name: str, offsets: Mapping[tuple[str, int], int | None]) -> None:
+        """Have a sink, which must be at rest, go on from other offsets, (topic, partition) -> offset; None: from the log's start. What it delivered
+        before counts for nothing at a far side that remembers it."""
+        self._find(name)
+        log, group = self._worker.log, f"connect-{name}"
+        kept = {place: offset for place, offset in (log.committed(group) | dict(offsets)).items() if offset is not None}
+        log.delete_group(group)
+        log.commit_offsets(group, kept)
+        positions.forget(log, name)
+
+    def topics(self, name: str) -> list[str]:
+        """The topics that a connector has read or written since the process started, or since `forget_topics`."""
+        now = (task.status().topics for task in self._find(name).tasks)
+        return sorted(self._topics_before.get(name, frozenset()).union(*now))
+
+    def forget_topics(self, name: str) -> None:
+        """Begin anew to note the topics."""
+        self._topics_before.pop(name, None)
+        for task in self._find(name).tasks:
+            task.forget_topics()
+
     def _forget(self, name: str, running: _Running) -> list[str]:
         """Forget how far a connector has come: its offsets or its positions, and what its far side keeps for it. It must not run."""
         left = self._clean_up(name, running)
         self._worker.log.delete_group(f"connect-{name}")
         positions.forget(self._worker.log, name)
+        self._topics_before.pop(name, None)
         return left
 
     def _clean_up(self, name: str, running: _Running) -> list[str]:

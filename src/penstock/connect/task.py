@@ -95,6 +95,10 @@ class Task:
         """The task as it is now."""
         return self._life.status()
 
+    def forget_topics(self) -> None:
+        """Forget which topics it has read or written."""
+        self._life.forget_topics()
+
     def ask(self) -> int:
         """A ticket for `wait_idle`: of a sink, what the log holds now; of a source, the question whether there is anything to bring."""
         return self._setup.worker.log.version() if isinstance(self._setup.definition, SinkDefinition) else self._life.ask()

@@ -7,7 +7,7 @@ from importlib import import_module
 
 from penstock.server.door import Door
 
-MODULES = ("penstock.server.ksql.door",)
+MODULES = ("penstock.server.ksql.door", "penstock.server.connect.door")
 
 
 @cache

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from typing import Literal as OneOf
 
 from penstock import formats, settings
-from penstock.catalog.model import Connector, DataSource
+from penstock.catalog.model import Connector, DataSource, State
 from penstock.connect.records import Record
-from penstock.connect.runtime import ConnectRuntime, kind_of
+from penstock.connect.runtime import ConnectorStatus, ConnectRuntime, kind_of
 from penstock.connect.task import Defaults
 from penstock.engine.operators.source import as_columns, options, split_windows
 from penstock.errors import ConfigError, ConnectorError, Position, TopicError
@@ -173,15 +173,17 @@ def create_connector(db: Database, statement: ast.CreateConnector) -> Result:
     return Result(f"Connector {statement.name} is created and runs.")
 
 
-def _create(db: Database, kind: OneOf["SOURCE", "SINK"], name: str, properties: dict[str, str], folder: Path | None) -> None:
+def _create(
+    db: Database, kind: OneOf["SOURCE", "SINK"], name: str, properties: dict[str, str], folder: Path | None, state: State = "RUNNING"
+) -> None:
     db.connectors.check(kind, name, properties, folder=folder)
-    db.catalog.put(Connector(name, kind, properties, folder=None if folder is None else str(folder)))
-    db.connectors.start(kind, name, properties, folder=folder)
+    db.catalog.put(Connector(name, kind, properties, state, None if folder is None else str(folder)))
+    db.connectors.start(kind, name, properties, folder=folder, paused=state != "RUNNING")
 
 
-def ensure_connector(db: Database, name: str, config: Mapping[str, object], folder: Path | None = None) -> Result:
-    """See to it that a connector of this configuration runs: make it, leave it as it is, or start it anew with what has changed, from where it
-    was. Raises ConnectorError or ConfigError."""
+def ensure_connector(db: Database, name: str, config: Mapping[str, object], folder: Path | None = None, state: State = "RUNNING") -> Result:
+    """See to it that there is a connector of this configuration: make it (in that state), leave it as it is, or start it anew with what has changed,
+    from where it was. Raises ConnectorError or ConfigError."""
     for option, value in config.items():
         if isinstance(value, Mapping | list | tuple):
             raise ConfigError(f"The option '{option}' is no text, number or truth value but {value!r}.", mend="Lists are texts with commas.")
@@ -189,17 +191,17 @@ def ensure_connector(db: Database, name: str, config: Mapping[str, object], fold
     kind = kind_of(properties)
     known = db.catalog.connector(name)
     if known is None:
-        _create(db, kind, name, properties, folder)
+        _create(db, kind, name, properties, folder, state)
         return Result(f"Connector {name} is created and runs.")
     if known.kind != kind:
         raise ConnectorError(f"{name} is a {known.kind} connector, not a {kind}.", mend="DROP it first, or choose another name.")
     if known.options == properties and known.folder == (None if folder is None else str(folder)):
-        return Result(f"Connector {name} goes on{' (it is paused)' if known.paused else ''}.")
+        return Result(f"Connector {name} goes on{_RESTS[known.state]}.")
     db.connectors.check(kind, name, properties, folder=folder)
     db.connectors.stop(name)
     db.catalog.put(replace(known, options=properties, folder=None if folder is None else str(folder)))
-    db.connectors.start(kind, name, properties, folder=folder, paused=known.paused)
-    return Result(f"Connector {name} goes on with its changed configuration{' (it is paused)' if known.paused else ''}.")
+    db.connectors.start(kind, name, properties, folder=folder, paused=known.state != "RUNNING")
+    return Result(f"Connector {name} goes on with its changed configuration{_RESTS[known.state]}.")
 
 
 def text_of(value: object) -> str:
@@ -220,17 +222,25 @@ def drop_connector(db: Database, statement: ast.DropConnector) -> Result:
 def pause_connector(db: Database, statement: ast.PauseConnector) -> Result:
     """Stop the tasks and wait until they rest; they stay so when the database is opened again."""
     connector = _known(db, statement.name, statement.position)
-    db.catalog.put(replace(connector, paused=True))
-    at_rest = db.connectors.pause(connector.name)
+    at_rest = change_state(db, connector, "PAUSED")
     return Result(f"Connector {connector.name} is paused{'' if at_rest else '; a request of it is still under way'}.")
 
 
 def resume_connector(db: Database, statement: ast.ResumeConnector) -> Result:
     """Let a paused connector go on, and a failed one try again at once."""
     connector = _known(db, statement.name, statement.position)
-    db.catalog.put(replace(connector, paused=False))
-    db.connectors.resume(connector.name)
+    change_state(db, connector, "RUNNING")
     return Result(f"Connector {connector.name} runs.")
+
+
+def change_state(db: Database, connector: Connector, state: State) -> bool:
+    """Let a connector run (one that failed tries again at once) or rest, now and when the database is opened again. False where what is under way
+    goes on for some time yet."""
+    db.catalog.put(replace(connector, state=state))
+    if state == "RUNNING":
+        db.connectors.resume(connector.name)
+        return True
+    return db.connectors.pause(connector.name)
 
 
 def _known(db: Database, name: str | None, position: Position | None) -> Connector:
@@ -240,13 +250,18 @@ def _known(db: Database, name: str | None, position: Position | None) -> Connect
     return connector
 
 
+def state_of(connector: Connector, status: ConnectorStatus) -> str:
+    """A connector's state in a word."""
+    return "STOPPED" if connector.state == "STOPPED" else status.state
+
+
 def describe_connector(db: Database, statement: ast.Describe) -> Result:
     """A connector's state, tasks, topics, places and options."""
     connector = _known(db, statement.name, statement.position)
     if db.read_only:
         raise ConnectorError("A connector's state is known only to the process that runs it.")
     status = db.connectors.status(connector.name)
-    rows: list[tuple[Any, ...]] = [("Name", status.name), ("Type", status.kind), ("Class", status.class_name), ("State", status.state)]
+    rows: list[tuple[Any, ...]] = [("Name", status.name), ("Type", status.kind), ("Class", status.class_name), ("State", state_of(connector, status))]
     for task in status.tasks:
         why = f": {task.reason}" if task.reason else ""
         rows.append((f"Task {task.id}", f"{task.state}, {task.delivered} {_DONE[status.kind]}, {task.refused} refused{why}"))
@@ -260,6 +275,7 @@ def describe_connector(db: Database, statement: ast.Describe) -> Result:
     return Result(columns=("PROPERTY", "VALUE"), rows=rows)
 
 
+_RESTS = {"RUNNING": "", "PAUSED": " (it is paused)", "STOPPED": " (it is stopped)"}
 _DONE = {"SOURCE": "brought in", "SINK": "delivered"}
 
 RUN: dict[type, Callable[[Database, Any], Result]] = {

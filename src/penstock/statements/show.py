@@ -9,6 +9,7 @@ from penstock import settings
 from penstock.errors import Error
 from penstock.result import Result
 from penstock.sql import ast
+from penstock.statements.connectors import state_of
 
 if TYPE_CHECKING:
     from penstock.database import Database
@@ -81,7 +82,7 @@ def variables(db: Database) -> Result:
 def connectors(db: Database, kind: str | None = None) -> Result:
     """SHOW CONNECTORS, of one kind or all. Their state is known only to the process that runs them."""
     rows = [
-        (c.name, c.kind, db.connectors.status(c.name).state if not db.read_only else "", c.options.get("connector.class", ""))
+        (c.name, c.kind, state_of(c, db.connectors.status(c.name)) if not db.read_only else "", c.options.get("connector.class", ""))
         for c in sorted(db.catalog.connectors(), key=lambda c: c.name)
         if kind in (None, c.kind)
     ]

@@ -49,6 +49,8 @@ class FileSink:
         self._delimiter: str = {"\\t": "\t"}.get(options["csv.delimiter"], options["csv.delimiter"])
         if len(self._delimiter) != 1:
             raise ConfigError(f"'csv.delimiter' is '{self._delimiter}', not one character.")
+        self._context = context
+        self._incarnation = ""
         self._file: io.BufferedRandom | None = None
         self._written: dict[str, int] = {}
         self._columns: list[str] | None = None
@@ -101,12 +103,14 @@ class FileSink:
     def _take_up(self, file: io.BufferedRandom) -> None:
         """Put the file into the state that the place beside it tells of."""
         size = file.seek(0, os.SEEK_END)
+        self._incarnation = self._context.incarnation()
         try:
             place = json.loads(self._beside.read_text(encoding="utf-8"))
         except FileNotFoundError:
             place = {"length": size, "written": {}, "clean": True}
             self._save(size, clean=False)
-        self._written = dict(place["written"])
+        # One of the same name that was dropped, or whose offsets were reset, counts for nothing.
+        self._written = dict(place["written"]) if place.get("incarnation") == self._incarnation else {}
         if size > place["length"] and not place["clean"]:  # the end of a write that a crash cut short
             file.truncate(place["length"])
             size = file.seek(0, os.SEEK_END)
@@ -120,7 +124,7 @@ class FileSink:
         """Say, in one step, how far the file is; `clean`: nobody is writing it."""
         new = self._beside.with_name(f"{self._beside.name}.new")
         with new.open("w", encoding="utf-8") as file:
-            json.dump({"length": length, "written": self._written, "clean": clean}, file)
+            json.dump({"length": length, "written": self._written, "incarnation": self._incarnation, "clean": clean}, file)
             file.flush()
             os.fsync(file.fileno())
         new.replace(self._beside)
@@ -167,8 +171,8 @@ DEFINITION = SinkDefinition(
     summary="Writes records as the lines of a file: text, CSV or JSON.",
     documentation="""\
 Each record is in the file exactly once: a small file beside it, `.FILE.CONNECTOR.place`, says how long it is and up to which record. After a crash
-the sink cuts off what was written beyond that, and passes over what was written before it. Who wants a topic once more from the beginning removes
-both.
+the sink cuts off what was written beyond that, and passes over what was written before it. A connector that is dropped and made again, or whose
+offsets are reset, writes its topics once more.
 
 Lines are durable when the connector commits its offset. A tombstone is passed over. The file lies below an allowed folder (the setting
 `connector.file.allowed.paths`); nothing rotates it: for files by time and size there is the object store's sink.""",
