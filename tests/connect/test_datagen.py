@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime
 from datetime import time as time_of_day
@@ -23,6 +24,7 @@ import penstock
 from penstock.connect.datagen.generator import Generator
 from penstock.connect.datagen.quickstarts import QUICKSTARTS
 from penstock.connect.datagen.regex import compiled
+from penstock.connect.folders import Folders
 from penstock.errors import ConfigError
 
 NOW = 1_625_055_519_446
@@ -66,6 +68,45 @@ def test_iterations() -> None:
     assert values("int", 5, iteration={"start": 0, "restart": 3, "initial": 2}) == [2, 0, 1, 2, 0]
     assert values("int", 5, iteration={"start": 5, "restart": 2}) == [5, 4, 3, 5, 4]
     assert values("double", 2, iteration={"start": 0.5, "step": 0.25}) == [0.5, 0.75]
+
+
+def test_values_of_a_kind_and_truth_that_alternates() -> None:
+    form = r"id-[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+    assert all(re.fullmatch(form, v) for v in values("string", kind="uuid", prefix="id-"))
+    assert len(set(values("string", kind="uuid"))) == 300
+    assert all(re.fullmatch(r"[A-Z]\w+ [A-Z]\w+", v) for v in values("string", kind="name"))
+    assert all(re.fullmatch(r"[a-z]+\.[a-z]+[0-9]+@example\.com", v) for v in values("string", kind="email"))
+    assert values("boolean", 4, iteration={"start": False}) == [False, True, False, True]
+
+
+def test_which_type_of_a_union() -> None:
+    def counts(**arguments: Any) -> Counter[type]:
+        made = generator({"name": "f", "type": ["null", "int", "null"], "arg.properties": arguments})
+        return Counter(type(made.record(n, NOW)["f"]) for n in range(1000))
+
+    assert counts(position=1) == {int: 1000}
+    assert 700 < counts(distribution={"0": 0.05, "1": 0.75, "2": 0.2})[int] < 800
+    assert counts(distribution={"1": 1}) == {int: 1000}
+    for wrong in ({"position": 3}, {"distribution": {"0": 0.5}}, {"distribution": {"0": 0.5, "7": 0.5}}, {"distribution": [1]}):
+        with pytest.raises(ConfigError, match=next(iter(wrong))):
+            counts(**wrong)
+
+
+def test_values_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "nouns.json").write_text('["cat", "dog"]')
+    schema = {"type": "record", "name": "r", "fields": [{"name": "f", "type": {"type": "string", "arg.properties": {}}}]}
+
+    def made(file: str, encoding: str = "json") -> set[Any]:
+        schema["fields"][0]["type"]["arg.properties"] = {"options": {"file": file, "encoding": encoding}}  # type: ignore[index]
+        found = Generator(schema, "schema.string", 1, Folders([tmp_path]))
+        return {found.record(n, NOW)["f"] for n in range(50)}
+
+    assert made(str(tmp_path / "nouns.json")) == {"cat", "dog"}
+    for file, encoding, complaint in (("/etc/passwd", "json", "outside the folders"), (f"{tmp_path}/none", "json", "cannot be read")):
+        with pytest.raises(ConfigError, match=complaint):
+            made(file, encoding)
+    with pytest.raises(ConfigError, match="not json"):
+        made(str(tmp_path / "nouns.json"), "binary")
 
 
 def test_unions_nested_records_and_names() -> None:
@@ -213,7 +254,7 @@ def test_at_rest_between_two_records_it_costs_nothing(db: penstock.Database) -> 
     [
         ({}, "The connector has no schema. Give one of"),
         ({"quickstart": "users", "schema.string": "{}"}, "has quickstart and schema.string"),
-        ({"quickstart": "stock_trades"}, "'quickstart' cannot be 'stock_trades'. It is one of: ratings"),
+        ({"quickstart": "stocks"}, "'quickstart' cannot be 'stocks'. It is one of: ratings"),
         ({"schema.string": "{"}, "'schema.string' is not JSON"),
         ({"schema.string": "[]"}, "'schema.string' is no schema of a record"),
         ({"schema.string": '{"type": "int"}'}, "'schema.string' is no schema of a record"),

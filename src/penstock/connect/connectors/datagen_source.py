@@ -26,7 +26,7 @@ OPTIONS = (
     Option("schema.keyfield", "string", "The field that is the records' key. Without it a quickstart has its own, another schema none.", None),
     Option("max.interval", "integer", "The longest wait between two records, in ms; each is a part of it. 0: as fast as it goes.", 500, minimum=0),
     Option("rate", "integer", "How many records there are a second, evenly; in place of `max.interval`.", None, minimum=1),
-    Option("iterations", "integer", "How many records there are altogether; -1: no end.", -1, minimum=-1),
+    Option("iterations", "integer", "How many records there are altogether; less than 1: no end.", -1),
     Option("random.seed", "integer", "The same seed makes the same records.", 0, aliases=("generate.seed",)),
     Option(
         "time.start",
@@ -46,7 +46,7 @@ class DatagenSource:
         self._context = context
         self._topic: str = options["kafka.topic"]
         schema, option, key = _schema(options)
-        self._generator = Generator(schema, option, options["random.seed"])
+        self._generator = Generator(schema, option, options["random.seed"], secrets.files)
         self._key: str | None = options["schema.keyfield"] or key
         key_field = self._generator.schema.field(self._key) if self._key else None
         if self._key and key_field is None:
@@ -62,7 +62,7 @@ class DatagenSource:
 
     def poll(self) -> SourceBatch:
         """The records that are due, after a wait where there are none."""
-        if 0 <= self._end <= self._number:
+        if 0 < self._end <= self._number:
             self._context.wait()
             return SourceBatch()
         early_s = self._due_at - time.monotonic()
@@ -72,7 +72,7 @@ class DatagenSource:
         if now - self._due_at > 1:  # after a pause or a standstill the rest of a second is made up for, not the whole
             self._due_at = now - 1
         made: list[SourceRecord] = []
-        while len(made) < BATCH_MAX and self._due_at <= now and (self._end < 0 or self._number + len(made) < self._end):
+        while len(made) < BATCH_MAX and self._due_at <= now and (self._end < 1 or self._number + len(made) < self._end):
             made.append(self._record(self._number + len(made)))
             self._due_at += self._gap_s if self._even else self._gap_s * _part(self._number + len(made))
         return SourceBatch(made, {PART: {"generated": self._number + len(made)}} if made else {})
@@ -81,7 +81,8 @@ class DatagenSource:
         at_ms = time.time_ns() // 1_000_000 if self._time_start is None else self._time_start + round(number * self._gap_s * 1000)
         value = self._generator.record(number, at_ms)
         key = value[self._key] if self._key else None
-        return SourceRecord(self._topic, value, key, self._generator.schema, self._key_type, at_ms)
+        headers = [("task.id", b"0"), ("current.iteration", str(number).encode())]
+        return SourceRecord(self._topic, value, key, self._generator.schema, self._key_type, at_ms, headers=headers)
 
     def committed(self, batch: SourceBatch) -> None:
         """These are made for good."""
@@ -130,15 +131,20 @@ Each record follows from `random.seed` and its number alone, so that the same op
 with the next one. Fields that show the time do so by the clock, unless `time.start` is given.
 
 Quickstarts: `ratings` (rating_id, user_id 1 to 20, stars, route_id, rating_time, channel, message), `readings` (sensor_id, temperature, humidity,
-battery, reading_time), `clickstream`, `users`, `pageviews`, `orders`. The values are Penstock's own.
+battery, reading_time), `clickstream`, `clickstream_codes`, `users`, `pageviews`, `orders`, `product`, `inventory`, `purchases`, `stock_trades`. The
+values are Penstock's own. A record's headers are `task.id` and `current.iteration`, its number from 0.
 
 A schema of one's own is an Avro record; `arg.properties` beside a type say what its values are, as the Avro random generator has them:
 
 | property | of | meaning |
 | --- | --- | --- |
 | `range` | numbers | an object of `min` and `max`; `max` itself does not come |
-| `options` | any | a list of values to choose from |
+| `options` | any | a list of values to choose from, or `{"file": PATH, "encoding": "json"}`, a file of such below the allowed folders |
 | `iteration` | numbers | `start`, then by `step` (1) up to `restart`, which does not come, then from `start` again; `initial` is the first of all |
+| `iteration` | truth values | `start` alone: they alternate |
+| `kind` | texts | `uuid`, `name` or `email` |
+| `position` | unions | the number of the type, from 0, that every value has |
+| `distribution` | unions | an object of the types' numbers and how probable each is, 1 together: `{"0": 0.2, "1": 0.8}` |
 | `regex` | texts | a regular expression that the text matches |
 | `length` | texts, bytes, lists, maps | a number, or an object of `min` and `max` |
 | `prefix`, `suffix` | texts | what stands around the rest |

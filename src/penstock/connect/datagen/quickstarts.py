@@ -35,6 +35,8 @@ _MESSAGES = [
     "Fine", "The film stopped just before the end", "They found my daughter's rabbit and posted it home", "Cold, and no blankets left",
 ]  # fmt: skip
 _PAGES = ["/", "/search", "/basket", "/checkout", "/help", "/offers", "/account"]
+_CODES = {200: "OK", 302: "Found", 404: "Not Found", 500: "Internal Server Error"}
+_PRODUCTS = ["kettle", "lamp", "ladder", "blanket", "bicycle", "teapot", "rake", "mirror", "stool", "basket"]
 _REGIONS = ["north", "south", "east", "west", "coast"]
 
 QUICKSTARTS: Mapping[str, Quickstart] = {
@@ -75,6 +77,13 @@ QUICKSTARTS: Mapping[str, Quickstart] = {
         ),
         "ip",
     ),
+    "clickstream_codes": Quickstart(
+        {
+            **_record("clickstream_codes", {"name": "code", "type": "int"}, {"name": "definition", "type": "string"}),
+            ARGUMENTS: {"options": [{"code": code, "definition": words} for code, words in _CODES.items()]},
+        },
+        "code",
+    ),
     "users": Quickstart(
         _record(
             "users",
@@ -93,6 +102,47 @@ QUICKSTARTS: Mapping[str, Quickstart] = {
             _field("pageid", "string", regex="Page_[1-9][0-9]"),
         ),
         "userid",
+    ),
+    "product": Quickstart(
+        _record(
+            "product",
+            _field("id", "long", iteration={"start": 0}),
+            _field("name", "string", options=_PRODUCTS),
+            _field("description", "string", regex="[a-z]{4,9} and [a-z]{4,9}"),
+            _field("price", "long", range=_range(2, 60)),
+        ),
+        "id",
+    ),
+    "inventory": Quickstart(
+        _record(
+            "inventory",
+            _field("id", "long", iteration={"start": 0}),
+            _field("quantity", "int", range=_range(-50, 150)),
+            _field("productid", "long", range=_range(0, 50)),
+        ),
+        "id",
+    ),
+    "purchases": Quickstart(
+        _record(
+            "purchases",
+            _field("id", "long", iteration={"start": 0}),
+            _field("quantity", "long", range=_range(1, 12)),
+            _field("productid", "long", range=_range(0, 50)),
+            _field("total", "long", range=_range(5, 400)),
+        ),
+        "id",
+    ),
+    "stock_trades": Quickstart(
+        _record(
+            "stock_trades",
+            _field("side", "string", options=["BUY", "SELL", "SHORT"]),
+            _field("quantity", "int", range=_range(1, 4000)),
+            _field("symbol", "string", options=["AAAA", "BRDG", "CRNR", "DLTA", "ELMS"]),
+            _field("price", "int", range=_range(10, 900)),
+            _field("account", "string", regex="[A-F]{3}[1-3]{3}"),
+            _field("userid", "string", regex="User_[1-9]"),
+        ),
+        "symbol",
     ),
     "orders": Quickstart(
         _record(
