@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import random
-import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from datetime import time as time_of_day
 from decimal import Decimal
-from typing import Any
 
 import pytest
+from tests.connect.captures import Cases, MariaDbCaptured, check_types, streaming
 from tests.connect.databases import Server, run_mariadb
-from tests.connect.replay import replay
-from tests.connect.source_driver import Driver, StoppedError
-from tests.connect.writer import Writer
+from tests.connect.source_driver import Driver
 
 from penstock.connect.contract import RetriableError
 from penstock.errors import ConfigError, ConnectorError
@@ -42,21 +37,9 @@ def options(server: Server, **more: str) -> dict[str, str]:
 @pytest.fixture
 def capture(server: Server) -> Iterator[Callable[..., Driver]]:
     """Make a driver of the source; keyword arguments are options, with `_` for the dot."""
-    opened: list[Driver] = []
-
-    def make(**more: str) -> Driver:
-        opened.append(Driver(CLASS, options(server, **more)))
-        return opened[-1]
-
-    yield make
-    for driver in opened:
-        driver.close()
-
-
-def streaming(driver: Driver) -> Driver:
-    """Go on until the snapshot is over."""
-    driver.until(lambda: driver.source._stream is not None)  # type: ignore[attr-defined]
-    return driver
+    captured = MariaDbCaptured(server)
+    yield captured.capture
+    captured.close()
 
 
 @pytest.mark.parametrize("locking", ["minimal", "extended"])
@@ -91,50 +74,6 @@ def test_snapshot_then_changes(server: Server, capture: Callable[..., Driver], l
     assert (gone.value["op"], gone.key, also.value, came.value["op"], came.key) == ("d", {"id": 3}, None, "c", {"id": 30})
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_busy_table_and_crashes_lose_and_double_nothing(server: Server, capture: Callable[..., Driver], seed: int) -> None:
-    """Someone writes while the snapshot runs; the source is broken off at seeded moments, in the snapshot and in the stream, also between a
-    poll and its commit. The log of changes, replayed strictly, is the table."""
-    seeded = random.Random(seed)
-    key = ["id INT PRIMARY KEY", "id VARCHAR(20) PRIMARY KEY", "id INT, part VARCHAR(9) DEFAULT 'é', PRIMARY KEY (id, part)"][seed]
-    server.run(f"CREATE TABLE t ({key}, n INT)", "CREATE TABLE keyless (n INT)")
-    server.run("INSERT INTO t (id, n) SELECT seq, 0 FROM seq_1_to_400", "INSERT INTO keyless SELECT seq FROM seq_1_to_50")
-    writer = Writer(server, seed, text_keys=seed == 1)
-    driver = capture(max_batch_size="37")
-    driver.step()
-    writer.start()
-    try:
-        for _ in range(40):
-            for _ in range(seeded.randint(0, 6)):
-                driver.step()
-            if seeded.random() < 0.5:
-                if driver.source._stream is None or seeded.random() < 0.5:  # type: ignore[attr-defined]
-                    driver.source.poll()  # and nothing of it is committed
-                driver.restart()
-    finally:
-        writer.stop()
-    server.run("INSERT INTO keyless VALUES (-1)")
-    keyless = f"asgard.{server.database}.keyless"
-    driver.until(lambda: any(r.value and r.value["after"].get("n") == -1 for r in driver.records if r.topic == keyless), 120)
-    columns = ("id", "part", "n") if seed == 2 else ("id", "n")
-    table, faults = replay([r for r in driver.records if r.topic == f"asgard.{server.database}.t"])
-    assert faults == []
-    assert sorted(tuple(row[c] for c in columns) for row in table.values()) == sorted(server.run(f"SELECT {', '.join(columns)} FROM t"))
-    inserted = [r.value["after"]["n"] for r in driver.records if r.topic == keyless]
-    assert sorted(inserted) == sorted(row[0] for row in server.run("SELECT n FROM keyless"))
-
-
-def test_a_large_transaction_is_taken_in_parts(server: Server, capture: Callable[..., Driver]) -> None:
-    server.run("CREATE TABLE t (id INT PRIMARY KEY)")
-    driver = streaming(capture(max_batch_size="100"))
-    server.run("INSERT INTO t SELECT seq FROM seq_1_to_1000", "INSERT INTO t VALUES (2000)")
-    while len(driver.records) < 1001:
-        driver.take(1)
-        driver.restart()
-    assert [r.key["id"] for r in driver.records] == [*range(1, 1001), 2000]
-    assert max(driver.batches) == 100
-
-
 def test_a_column_that_is_added_and_one_that_is_dropped(server: Server, capture: Callable[..., Driver]) -> None:
     server.run(CUSTOMERS)
     driver = streaming(capture(skipped_operations="none"))
@@ -154,8 +93,7 @@ def test_a_column_that_is_added_and_one_that_is_dropped(server: Server, capture:
     assert driver.positions["mysql"]["file"] != driver.records[0].value["source"]["file"]
 
 
-CASES: dict[str, tuple[str, Any, types.SqlType, Any, types.SqlType]] = {
-    # type: text, value and type by default, value and type where times are `connect` and decimals `double`
+CASES: Cases = {
     "TINYINT": ("-1", -1, types.INTEGER, -1, types.INTEGER),
     "TINYINT UNSIGNED": ("255", 255, types.INTEGER, 255, types.INTEGER),
     "MEDIUMINT": ("-8388608", -8388608, types.INTEGER, -8388608, types.INTEGER),
@@ -200,17 +138,8 @@ def test_types_are_the_same_from_the_snapshot_and_from_the_log(server: Server, c
     other = streaming(capture(time_precision_mode="connect", decimal_handling_mode="double"))
     run_in_utc(server, insert % 2)
     server.run("INSERT INTO t (id) VALUES (3)")
-    for driver, at in ((plain, 1), (other, 3)):
-        read, logged, empty = [*driver.records, *driver.take(2)]
-        assert isinstance(read.value_schema, types.Struct)
-        row = read.value_schema.field("after")
-        assert row is not None
-        assert isinstance(row.type, types.Struct)
-        for i, (name, case) in enumerate(CASES.items()):
-            assert (name, read.value["after"][f"c{i}"], row.type.fields[i + 1].type) == (name, case[at], case[at + 1])
-            assert (name, logged.value["after"][f"c{i}"]) == (name, case[at])
-        assert read.value_schema == logged.value_schema
-        assert set(empty.value["after"].values()) == {3, None}
+    check_types(plain, CASES, connect=False)
+    check_types(other, CASES, connect=True)
 
 
 def run_in_utc(server: Server, statements: str) -> None:
@@ -259,41 +188,6 @@ def test_a_log_that_is_gone_is_said(capture: Callable[..., Driver], server: Serv
     beyond.positions = {"mysql": {**driver.positions["mysql"], "pos": 10**8}}
     with pytest.raises(ConnectorError, match="cannot send its log from the last position on"):
         beyond.run_on()
-
-
-def test_snapshot_modes(server: Server, capture: Callable[..., Driver]) -> None:
-    server.run(CUSTOMERS, "INSERT INTO customers VALUES (1, 'a', 'b')")
-    never = streaming(capture(snapshot_mode="schema_only"))
-    server.run("INSERT INTO customers VALUES (2, 'c', 'd')")
-    assert [(r.value["op"], r.key["id"]) for r in never.take(1)] == [("c", 2)]
-    always = capture(snapshot_mode="always")
-    assert [r.value["op"] for r in always.take(2)] == ["r", "r"]
-    streaming(always).restart()
-    assert [r.value["op"] for r in always.take(2)] == ["r", "r"]
-    only = capture(snapshot_mode="initial_only")
-    only.take(2)
-    threading.Timer(0.5, only.stop).start()
-    with pytest.raises(StoppedError):
-        only.run_on()
-    assert len(only.records) == 2
-
-
-def test_at_rest_it_costs_nothing_and_an_event_does_not_wait(server: Server, capture: Callable[..., Driver]) -> None:
-    server.run("CREATE TABLE t (id INT PRIMARY KEY)")
-    driver = streaming(capture(heartbeat_interval_ms="600000"))
-    threading.Timer(2, lambda: server.run("INSERT INTO t VALUES (1)")).start()
-    before = time.process_time()
-    spent: list[float] = []
-    threading.Timer(1.8, lambda: spent.append(time.process_time() - before)).start()
-    driver.take(1)
-    assert spent[0] < 0.05
-    delays = []
-    for n in range(2, 12):
-        server.run(f"INSERT INTO t VALUES ({n})")
-        committed = time.monotonic()
-        driver.take(1)
-        delays.append(time.monotonic() - committed)
-    assert sorted(delays)[5] < 0.1
 
 
 @pytest.mark.parametrize(

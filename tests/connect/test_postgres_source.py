@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import random
-import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from datetime import time as time_of_day
 from decimal import Decimal
-from typing import Any
 
 import pytest
+from tests.connect.captures import Cases, PostgresCaptured, check_types, streaming
 from tests.connect.databases import Server
-from tests.connect.replay import replay
-from tests.connect.source_driver import Driver, StoppedError
-from tests.connect.writer import Writer
+from tests.connect.source_driver import Driver
 
 from penstock.connect.contract import RetriableError
 from penstock.errors import ConfigError, ConnectorError
@@ -36,21 +31,9 @@ def server(postgres_server: Server) -> Server:
 @pytest.fixture
 def capture(server: Server) -> Iterator[Callable[..., Driver]]:
     """Make a driver of the source; keyword arguments are options, with `_` for the dot. Its slot is dropped at the end."""
-    opened: list[Driver] = []
-    slot = f"slot_{uuid.uuid4().hex[:10]}"
-
-    def make(**options: str) -> Driver:
-        given = {
-            "database.hostname": "127.0.0.1", "database.port": str(server.port), "database.user": server.user, "database.password": server.password,
-            "database.dbname": server.database, "topic.prefix": "asgard", "slot.name": slot,
-        }  # fmt: skip
-        opened.append(Driver(CLASS, given | {name.replace("_", "."): text for name, text in options.items()}))
-        return opened[-1]
-
-    yield make
-    for driver in opened:
-        driver.close()
-    server.drop_slots()
+    captured = PostgresCaptured(server)
+    yield captured.capture
+    captured.close()
 
 
 def test_snapshot_then_changes(server: Server, capture: Callable[..., Driver]) -> None:
@@ -91,8 +74,7 @@ def test_snapshot_then_changes(server: Server, capture: Callable[..., Driver]) -
 
 def test_whole_old_rows_and_no_tombstones(server: Server, capture: Callable[..., Driver]) -> None:
     server.run(CUSTOMERS, "ALTER TABLE customers REPLICA IDENTITY FULL", "INSERT INTO customers VALUES (1, 'a', 'b')")
-    driver = capture(tombstones_on_delete="false", snapshot_mode="never", skipped_operations="none")
-    driver.until(lambda: driver.source._stream is not None)  # type: ignore[attr-defined]
+    driver = streaming(capture(tombstones_on_delete="false", snapshot_mode="never", skipped_operations="none"))
     server.run("UPDATE customers SET club = 'c'", "TRUNCATE customers", "INSERT INTO customers VALUES (2, 'x', 'y')", "DELETE FROM customers")
     updated, emptied, _, deleted = driver.take(4)
     assert updated.value["before"] == {"id": 1, "name": "a", "club": "b"}
@@ -101,57 +83,9 @@ def test_whole_old_rows_and_no_tombstones(server: Server, capture: Callable[...,
     assert driver.batches
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_busy_table_and_crashes_lose_and_double_nothing(server: Server, capture: Callable[..., Driver], seed: int) -> None:
-    """Someone writes while the snapshot runs; the source is broken off at seeded moments, in the snapshot and in the stream, also between a
-    poll and its commit. The log of changes, replayed strictly, is the table."""
-    seeded = random.Random(seed)
-    key = ["id INTEGER PRIMARY KEY", "id TEXT PRIMARY KEY", "id INTEGER, part TEXT DEFAULT 'é', PRIMARY KEY (id, part)"][seed]
-    server.run(f"CREATE TABLE t ({key}, n INTEGER)", "CREATE TABLE keyless (n INTEGER)", "ALTER TABLE keyless REPLICA IDENTITY FULL")
-    server.run("INSERT INTO t (id, n) SELECT i, 0 FROM generate_series(1, 400) i", "INSERT INTO keyless SELECT i FROM generate_series(1, 50) i")
-    writer = Writer(server, seed, text_keys=seed == 1)
-    driver = capture(max_batch_size="37", table_include_list=r"public\..*")
-    driver.step()
-    writer.start()
-    try:
-        for _ in range(40):
-            try:
-                for _ in range(seeded.randint(0, 6)):
-                    driver.step()
-                if seeded.random() < 0.5:
-                    if driver.source._stream is None or seeded.random() < 0.5:  # type: ignore[attr-defined]
-                        driver.source.poll()  # and nothing of it is committed
-                    driver.restart()
-            except RetriableError:
-                time.sleep(0.02)  # the server has not noticed yet that the old connection is gone
-    finally:
-        writer.stop()
-    server.run("INSERT INTO keyless VALUES (-1)")
-    driver.until(lambda: any(r.value and (r.value["after"] or {}).get("n") == -1 for r in driver.records if r.topic == "asgard.public.keyless"), 120)
-    columns = ("id", "part", "n") if seed == 2 else ("id", "n")
-    table, faults = replay([r for r in driver.records if r.topic == "asgard.public.t"])
-    assert faults == []
-    assert sorted(tuple(row[c] for c in columns) for row in table.values()) == sorted(server.run(f"SELECT {', '.join(columns)} FROM t"))
-    inserted = [r.value["after"]["n"] for r in driver.records if r.topic == "asgard.public.keyless"]
-    assert sorted(inserted) == sorted(row[0] for row in server.run("SELECT n FROM keyless"))
-
-
-def test_a_large_transaction_is_taken_in_parts(server: Server, capture: Callable[..., Driver]) -> None:
-    server.run("CREATE TABLE t (id INTEGER PRIMARY KEY)")
-    driver = capture(max_batch_size="100")
-    driver.until(lambda: driver.source._stream is not None)  # type: ignore[attr-defined]
-    server.run("INSERT INTO t SELECT i FROM generate_series(1, 1000) i", "INSERT INTO t VALUES (2000)")
-    while len(driver.records) < 1001:
-        driver.take(1)
-        driver.restart()
-    assert [r.key["id"] for r in driver.records] == [*range(1, 1001), 2000]
-    assert max(driver.batches) <= 110
-
-
 def test_the_server_forgets_only_what_is_committed(server: Server, capture: Callable[..., Driver]) -> None:
     server.run("CREATE TABLE t (id INTEGER PRIMARY KEY)", "CREATE TABLE noise (id INTEGER)")
-    driver = capture(table_include_list="public.t", publication_autocreate_mode="filtered")
-    driver.until(lambda: driver.source._stream is not None)  # type: ignore[attr-defined]
+    driver = streaming(capture(table_include_list="public.t", publication_autocreate_mode="filtered"))
 
     def flushed() -> str:
         return str(server.run("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE database = current_database()")[0][0])
@@ -172,8 +106,7 @@ def test_the_server_forgets_only_what_is_committed(server: Server, capture: Call
 
 def test_a_column_that_is_added_and_one_that_is_dropped(server: Server, capture: Callable[..., Driver]) -> None:
     server.run(CUSTOMERS)
-    driver = capture()
-    driver.until(lambda: driver.source._stream is not None)  # type: ignore[attr-defined]
+    driver = streaming(capture())
     server.run(
         "INSERT INTO customers VALUES (1, 'a', 'b')",
         "ALTER TABLE customers ADD COLUMN points BIGINT DEFAULT 7",
@@ -184,8 +117,7 @@ def test_a_column_that_is_added_and_one_that_is_dropped(server: Server, capture:
     assert rows == [{"id": 1, "name": "a", "club": "b"}, {"id": 2, "name": None, "club": None, "points": 7}, {"id": 3, "name": None, "points": 7}]
 
 
-CASES: dict[str, tuple[str, Any, types.SqlType, Any, types.SqlType]] = {
-    # type: text, value and type by default, value and type where times are `connect` and decimals `double`
+CASES: Cases = {
     "SMALLINT": ("-1", -1, types.INTEGER, -1, types.INTEGER),
     "BIGINT": ("9223372036854775807", 2**63 - 1, types.BIGINT, 2**63 - 1, types.BIGINT),
     "DOUBLE PRECISION": ("1.5", 1.5, types.DOUBLE, 1.5, types.DOUBLE),
@@ -226,27 +158,17 @@ def test_types_are_the_same_from_the_snapshot_and_from_the_log(server: Server, c
     values = ", ".join(case[0] for case in CASES.values())
     server.run(f"INSERT INTO t VALUES (1, {values})")
     plain, other = capture(), capture(slot_name="other", time_precision_mode="connect", decimal_handling_mode="double")
-    for driver in (plain, other):
-        driver.until(lambda driver=driver: driver.source._stream is not None)  # type: ignore[misc]
+    streaming(plain)
+    streaming(other)
     server.run(f"INSERT INTO t VALUES (2, {values})", "INSERT INTO t VALUES (3)")
-    for driver, at in ((plain, 1), (other, 3)):
-        read, logged, empty = driver.take(3) if len(driver.records) < 1 else [*driver.records, *driver.take(3 - len(driver.records))]
-        assert isinstance(read.value_schema, types.Struct)
-        assert read.value_schema == logged.value_schema
-        row = read.value_schema.field("after")
-        assert row is not None
-        assert isinstance(row.type, types.Struct)
-        for i, (name, case) in enumerate(CASES.items()):
-            assert (name, read.value["after"][f"c{i}"], row.type.fields[i + 1].type) == (name, case[at], case[at + 1])
-            assert (name, logged.value["after"][f"c{i}"]) == (name, case[at])
-        assert set(empty.value["after"].values()) == {3, None}
+    check_types(plain, CASES, connect=False)
+    check_types(other, CASES, connect=True)
 
 
 def test_large_values_that_an_update_did_not_touch(server: Server, capture: Callable[..., Driver]) -> None:
     server.run("CREATE TABLE t (id INTEGER PRIMARY KEY, large TEXT, n INTEGER)", "ALTER TABLE t ALTER large SET STORAGE EXTERNAL")
     server.run("INSERT INTO t VALUES (1, repeat('x', 100000), 0)")
-    driver = capture()
-    driver.until(lambda: driver.source._stream is not None)  # type: ignore[attr-defined]
+    driver = streaming(capture())
     server.run("UPDATE t SET n = 1", "ALTER TABLE t REPLICA IDENTITY FULL", "UPDATE t SET n = 2")
     lacking, whole = driver.take(2)
     assert lacking.value["after"] == {"id": 1, "large": "__debezium_unavailable_value", "n": 1}
@@ -255,8 +177,7 @@ def test_large_values_that_an_update_did_not_touch(server: Server, capture: Call
 
 def test_a_lost_connection_is_taken_up_again(server: Server, capture: Callable[..., Driver]) -> None:
     server.run("CREATE TABLE t (id INTEGER PRIMARY KEY)")
-    driver = capture()
-    driver.until(lambda: driver.source._stream is not None)  # type: ignore[attr-defined]
+    driver = streaming(capture())
     server.run("INSERT INTO t VALUES (1)")
     driver.take(1)
     server.run(
@@ -283,25 +204,6 @@ def test_a_slot_that_is_gone_is_said(server: Server, capture: Callable[..., Driv
     assert [r.value["op"] for r in anew.take(1)] == ["r"]
 
 
-def test_snapshot_modes(server: Server, capture: Callable[..., Driver]) -> None:
-    server.run(CUSTOMERS, "INSERT INTO customers VALUES (1, 'a', 'b')")
-    never = capture(snapshot_mode="no_data", slot_name="a")
-    never.until(lambda: never.source._stream is not None)  # type: ignore[attr-defined]
-    server.run("INSERT INTO customers VALUES (2, 'c', 'd')")
-    assert [(r.value["op"], r.key["id"]) for r in never.take(1)] == [("c", 2)]
-    always = capture(snapshot_mode="always", slot_name="b")
-    assert [r.value["op"] for r in always.take(2)] == ["r", "r"]
-    always.until(lambda: always.source._stream is not None)  # type: ignore[attr-defined]
-    always.restart()
-    assert [r.value["op"] for r in always.take(2)] == ["r", "r"]
-    only = capture(snapshot_mode="initial_only", slot_name="c")
-    only.take(2)
-    threading.Timer(0.5, only.stop).start()
-    with pytest.raises(StoppedError):
-        only.run_on()
-    assert len(only.records) == 2
-
-
 def test_heartbeats(server: Server, capture: Callable[..., Driver]) -> None:
     server.run("CREATE TABLE beats (n INTEGER)")
     driver = capture(heartbeat_interval_ms="50", heartbeat_action_query="INSERT INTO beats VALUES (1)", table_include_list="none")
@@ -309,26 +211,6 @@ def test_heartbeats(server: Server, capture: Callable[..., Driver]) -> None:
     assert {r.topic for r in beats} == {"__debezium-heartbeat.asgard"}
     assert beats[0].key == {"serverName": "asgard"}
     assert server.run("SELECT count(*) FROM beats")[0][0] >= 3
-
-
-def test_at_rest_it_costs_nothing_and_an_event_does_not_wait(server: Server, capture: Callable[..., Driver]) -> None:
-    server.run("CREATE TABLE t (id INTEGER PRIMARY KEY)")
-    driver = capture()
-    driver.until(lambda: driver.source._stream is not None)  # type: ignore[attr-defined]
-    threading.Timer(2, lambda: server.run("INSERT INTO t VALUES (1)")).start()
-    before = time.process_time()
-    timed = threading.Timer(1.8, lambda: spent.append(time.process_time() - before))
-    spent: list[float] = []
-    timed.start()
-    driver.take(1)
-    assert spent[0] < 0.05
-    delays = []
-    for n in range(2, 12):
-        server.run(f"INSERT INTO t VALUES ({n})")
-        committed = time.monotonic()
-        driver.take(1)
-        delays.append(time.monotonic() - committed)
-    assert sorted(delays)[5] < 0.1
 
 
 @pytest.mark.parametrize(
