@@ -96,7 +96,8 @@ def _validated(db: Database, definition: Definition, config: Mapping[str, str]) 
         errors = [faults.pop(name) for name in spellings if name in faults]
         configs.append({"definition": _described(option, order, definition), "value": _value(option.name, text, option.choices, errors)})
     for name, why in faults.items():  # what is no option of the connector's
-        configs.append({"definition": None, "value": _value(name, shown.get(name), (), [why])})
+        unknown = Option(name, "string", "There is no such option.")
+        configs.append({"definition": _described(unknown, len(configs), definition), "value": _value(name, shown.get(name), (), [why])})
     return {
         "name": definition.class_names[0],
         "error_count": sum(len(each["value"]["errors"]) for each in configs),
