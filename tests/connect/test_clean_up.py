@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.connect.databases import Server
 from tests.connect.mosquitto import PASSWORD, USER, Mosquitto
+from tests.connect.source_driver import Driver
 
 import penstock
 
@@ -112,6 +113,32 @@ def test_postgres_is_away(db: penstock.Database, server: Server, slot: str) -> N
     assert "hunter2" not in said
     assert db.execute("SHOW CONNECTORS;")[0].rows == []
     assert db.connectors.positions("c") == {}
+
+
+def test_postgres_what_is_about_to_be_made_is_noted_first(server: Server, slot: str) -> None:
+    """A kill between the two leaves a note of what may not be there, and never a slot without one."""
+    given = {
+        "database.hostname": "127.0.0.1", "database.port": str(server.port), "database.user": server.user, "database.password": server.password,
+        "database.dbname": server.database, "topic.prefix": "p", "slot.name": slot,
+    }  # fmt: skip
+    driver = Driver("PostgresSource", given)
+    driver.step()
+    assert driver.positions == {"made": {"slots": [slot], "publications": ["dbz_publication"]}}
+    assert (slots(server), publications(server)) == ([], [])
+    driver.restart()
+    driver.take(1)
+    assert driver.positions["made"] == {"slots": [slot], "publications": ["dbz_publication"]}
+    assert (slots(server), publications(server)) == ([slot], ["dbz_publication"])
+    driver.close()
+
+
+def test_postgres_a_secret_is_not_there_any_more(db: penstock.Database, server: Server, slot: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_PASSWORD", server.password)
+    capture(db, server, "c", slot, database_password="${env:DATABASE_PASSWORD}")
+    monkeypatch.delenv("DATABASE_PASSWORD")
+    said = drop(db, "c")
+    assert f"The replication slot {slot} stays, and with it the server keeps its log. 'database.password' asks for" in said
+    assert f"SELECT pg_drop_replication_slot('{slot}');" in said
 
 
 def subscribe(db: penstock.Database, broker: Mosquitto, **more: str) -> str:

@@ -199,7 +199,7 @@ class SinkDefinition(ConnectorDefinition):
 
 CLEAN_UP_S = 5
 """How long a clean-up waits for the far side, in seconds."""
-CleanUp = Callable[[Mapping[str, Any], Secrets, Mapping[str, Position]], Sequence[str]]
+CleanUp = Callable[[Callable[[], Mapping[str, Any]], Secrets, Mapping[str, Position]], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -209,8 +209,9 @@ class SourceDefinition(ConnectorDefinition):
     `open`: (options, secrets, context) -> the source; it raises ConfigError for what only it can check, and must not reach for the network.
     `tasks`: how many tasks have something to do, from the options (`tasks.max` is the limit); one, where it is not given.
     `clean_up`: (options, secrets, committed positions) removes from the far side what is kept there for this connector alone, once it is dropped or
-    its positions are forgotten, its tasks at rest. What has to stay it returns, a sentence each that says why and how to remove it by hand; it takes
-    some seconds at the most. None: nothing is kept there.
+    its positions are forgotten, its tasks at rest. The options are read when they are called, which raises ConfigError where a secret is not there.
+    What has to stay it returns, a sentence each that says why and how to remove it by hand; it takes some seconds at the most. None: nothing is kept
+    there.
     """
 
     open: Callable[[Mapping[str, Any], Secrets, SourceContext], Source]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
@@ -23,8 +22,6 @@ from penstock.connect.task import Defaults, Task, TaskSetup, Worker
 from penstock.errors import ConfigError, ConnectorError
 from penstock.log.protocol import Log
 from penstock.registry.model import SchemaRegistry
-
-_logger = logging.getLogger("penstock.connect")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,13 +226,10 @@ class ConnectRuntime:
             return []
         secrets = self._worker.make_secrets(running.folder)
         try:
-            options = parse_options(definition.all_options, running.properties, secrets)
-            left = [secrets.redact(sentence) for sentence in definition.clean_up(options, secrets, known)]
+            left = definition.clean_up(lambda: parse_options(definition.all_options, running.properties, secrets), secrets, known)
         except Exception as error:  # noqa: BLE001 - nothing at the far side may keep a connector from being dropped
-            left = [secrets.redact(f"What is kept for it there was not removed: {error}")]
-        for sentence in left:
-            _logger.warning("connector %s: %s", name, sentence)
-        return left
+            left = [f"What is kept for it there was not removed: {error}"]
+        return [secrets.redact(sentence) for sentence in left]
 
     def positions(self, name: str) -> dict[str, Position]:
         """How far each part of a source's world is read, as committed; empty for a sink."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from penstock.database import Database
+
+
+_logger = logging.getLogger("penstock.connect")
 
 
 def open_runtime(db: Database) -> ConnectRuntime:
@@ -216,6 +220,8 @@ def drop_connector(db: Database, statement: ast.DropConnector) -> Result:
     connector = _known(db, statement.name, statement.position)
     db.catalog.drop(connector)
     left = db.connectors.drop(connector.name)
+    if left and db.session.remote:  # whose answer need not show the message
+        _logger.warning("connector %s is dropped. %s", connector.name, " ".join(left))
     return Result(" ".join([f"Connector {connector.name} is dropped.", *left]))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -39,20 +39,16 @@ class Made:
         is_new = publication is not None and publication not in self.publications and not database.has_publication(publication)
         return Made(slots, (*self.publications, publication) if is_new and publication else self.publications)
 
-    def dropped(self, connect: Callable[[], PostgresDatabase], slot_in_use: str) -> list[str]:
+    def left(self, why: str) -> list[str]:
+        """That all of them stay, a sentence each."""
+        return [*(_slot_stays(slot, why) for slot in self.slots), *(_publication_stays(name, "") for name in self.publications)]
+
+    def dropped(self, database: PostgresDatabase, slot_in_use: str) -> list[str]:
         """Drop them. What stays, a sentence each; also the slot that the connector reads without having made it."""
-        try:
-            database = connect()
-        except ConnectorError as error:
-            slots = [_slot_stays(slot, error.what) for slot in self.slots]
-            return [*slots, *(_publication_stays(name, "") for name in self.publications)]
-        try:
-            left = [why for slot in self.slots if (why := _dropped_slot(database, slot))]
-            if slot_in_use not in self.slots and database.has_slot(slot_in_use):
-                left.append(_slot_stays(slot_in_use, "It was there before the connector."))
-            return left + [why for name in self.publications if (why := _dropped_publication(database, name))]
-        finally:
-            database.close()
+        left = [why for slot in self.slots if (why := _dropped_slot(database, slot))]
+        if slot_in_use not in self.slots and database.has_slot(slot_in_use):
+            left.append(_slot_stays(slot_in_use, "It was there before the connector."))
+        return left + [why for name in self.publications if (why := _dropped_publication(database, name))]
 
 
 def _dropped_slot(database: PostgresDatabase, slot: str) -> str:

@@ -6,7 +6,7 @@ import secrets as random_secrets
 import threading
 import zlib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from penstock.connect.mqtt.connection import Broker, Connection
 from penstock.connect.options import REQUIRED, Option
 from penstock.connect.records import Position, SourceBatch, SourceRecord
 from penstock.connect.secrets import Secrets
-from penstock.errors import ConfigError, ConnectorError
+from penstock.errors import ConfigError, Error
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
@@ -222,15 +222,17 @@ def _check_filter(topic: str) -> None:
         )
 
 
-def _clean_up(options: Mapping[str, Any], secrets: Secrets, positions: Mapping[str, Position]) -> list[str]:
+def _clean_up(read_options: Callable[[], Mapping[str, Any]], secrets: Secrets, positions: Mapping[str, Position]) -> list[str]:
     """End the session that the broker keeps: one who connects by its name and wants a clean one does that."""
     client = positions.get(PART, {}).get("client")
     if client is None:
         return []
+    where = "the broker"
     try:
-        Broker({**options, "mqtt.connect.timeout.seconds": CLEAN_UP_S}).connect(client, clean_session=True).close()
-    except ConnectorError as error:
+        options = read_options()
         where = ", ".join(options["mqtt.server.uri"])
+        Broker({**options, "mqtt.connect.timeout.seconds": CLEAN_UP_S}).connect(client, clean_session=True).close()
+    except Error as error:
         return [
             f"The session {client} stays with {where}, which queues messages for it: {error.what} To end it connect by that name with a clean "
             f"session: mosquitto_sub -i {client} -t '#' -E"

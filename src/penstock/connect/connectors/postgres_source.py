@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock.connect.changes.capture import Capture, SnapshotTable
@@ -21,7 +22,7 @@ from penstock.connect.databases.local_files import authorities, host
 from penstock.connect.options import REQUIRED, Option
 from penstock.connect.records import Position, SourceBatch, SourceRecord
 from penstock.connect.secrets import Secrets
-from penstock.errors import ConnectorError
+from penstock.errors import ConnectorError, Error
 from penstock.sql.types import BIGINT, STRING, Field, Struct
 
 SOURCE = Struct(
@@ -312,9 +313,15 @@ def _conninfo(options: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _clean_up(options: Mapping[str, Any], secrets: Secrets, positions: Mapping[str, Position]) -> list[str]:
-    conninfo = _conninfo(options, secrets) | {"connect_timeout": CLEAN_UP_S}
-    return Made.of(positions).dropped(lambda: PostgresDatabase(conninfo, secrets.redact), options["slot.name"])
+def _clean_up(read_options: Callable[[], Mapping[str, Any]], secrets: Secrets, positions: Mapping[str, Position]) -> list[str]:
+    made = Made.of(positions)
+    try:
+        options = read_options()
+        database = PostgresDatabase(_conninfo(options, secrets) | {"connect_timeout": CLEAN_UP_S}, secrets.redact)
+    except Error as error:
+        return made.left(error.what)
+    with contextlib.closing(database):
+        return made.dropped(database, options["slot.name"])
 
 
 _OWN_DOCUMENTATION = """\

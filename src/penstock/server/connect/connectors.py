@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,6 @@ _INFO = (
 )
 _CONFIG = '{"connector.class": "DatagenSource", "kafka.topic": "ratings", "quickstart": "ratings", "rate": "5"}'
 _STATES: tuple[State, ...] = ("RUNNING", "PAUSED", "STOPPED")
-_logger = logging.getLogger("penstock.server")
 
 
 @endpoint(
@@ -98,7 +96,7 @@ async def delete(hall: Hall, request: Request) -> Response:
             said = drop_connector(hall.db, ast.DropConnector(connector.name))
             return said.message.partition(" is dropped.")[2].strip()
 
-    left = await hall.run(dropped)
+    left = await hall.run_as(hall.db.remote_session({}, {}), dropped)
     return Response(status_code=204, headers={"Warning": f'199 penstock "{_header(left)}"'} if left else {})
 
 
