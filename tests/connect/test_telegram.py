@@ -141,6 +141,8 @@ def test_marks_in_columns_are_escaped(log: Log, runtime: ConnectRuntime, telegra
     for mode, template in (("html", "<i>{N}</i>"), ("markdownv2", "*{N}*"), ("none", "{N}")):
         runtime.start("SINK", mode, sink(telegram, telegram_parse_mode=mode, body_template=template, telegram_disable_link_preview="true"))
     sent = {(m.get("parse_mode"), m["text"]) for m in telegram.messages(3)}
+    assert runtime.wait_idle(30)
+    assert [status.tasks[0].delivered for status in runtime.statuses()] == [1, 1, 1]
     assert sent == {("HTML", "<i>&lt;b&gt;1_2&lt;/b&gt;</i>"), ("MarkdownV2", r"*<b\>1\_2</b\>*"), (None, "<b>1_2</b>")}
 
 

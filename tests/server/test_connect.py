@@ -169,10 +169,15 @@ def test_a_sink_writes_and_goes_back(client: httpx.Client, name: str, folder: Pa
     until(lambda: len(target.read_text().splitlines()), lambda lines: lines == 13)
 
     client.put(f"/connectors/{sink}/stop")
+    client.patch(f"/connectors/{sink}/offsets", json={"offsets": [back["offsets"][0] | {"offset": None}]})
+    client.put(f"/connectors/{sink}/resume")
+    until(lambda: len(target.read_text().splitlines()), lambda lines: lines == 23)
+
+    client.put(f"/connectors/{sink}/stop")
     assert client.delete(f"/connectors/{sink}/offsets").json() == {"message": "The offsets for this connector have been reset successfully"}
     assert offset(client, sink) is None
     client.put(f"/connectors/{sink}/resume")
-    until(lambda: len(target.read_text().splitlines()), lambda lines: lines == 23)
+    until(lambda: len(target.read_text().splitlines()), lambda lines: lines == 33)
     client.delete(f"/connectors/{sink}")
 
 

@@ -48,7 +48,10 @@ function body(request) {
 
 function form(request, raw) {
   if ((request.headers['content-type'] || '').startsWith('application/json')) return JSON.parse(raw.toString() || '{}');
-  return Object.fromEntries(new URLSearchParams(raw.toString()));
+  const found = Object.fromEntries(new URLSearchParams(raw.toString()));
+  // Objects come as JSON, and an answer that gives one back as text is none of Telegram's.
+  if (found.link_preview_options) found.link_preview_options = JSON.parse(found.link_preview_options);
+  return found;
 }
 
 function multipart(request, raw) {

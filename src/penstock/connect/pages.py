@@ -72,7 +72,7 @@ def _page(definition: Definition) -> str:
 def _table(options: Sequence[Option]) -> list[str]:
     lines = ["| option | type | default | meaning |", "| --- | --- | --- | --- |"]
     for option in options:
-        kind = " or ".join(f"`{choice}`" for choice in option.choices) if option.choices else option.type
+        kind = " or ".join(f"`{choice}`" if choice else "empty" for choice in option.choices) if option.choices else option.type
         also = f" Also written {', '.join(f'`{alias}`' for alias in option.aliases)}." if option.aliases else ""
         default = default_text(option).replace("|", "\\|")
         lines.append(f"| `{option.name}` | {kind} | {default} | {option.documentation}{also} |")

@@ -195,11 +195,8 @@ class ConnectRuntime:
         """Have a sink, which must be at rest, go on from other offsets, (topic, partition) -> offset; None: from the log's start. What it delivered
         before counts for nothing at a far side that remembers it."""
         self._find(name)
-        log, group = self._worker.log, f"connect-{name}"
-        kept = {place: offset for place, offset in (log.committed(group) | dict(offsets)).items() if offset is not None}
-        log.delete_group(group)
-        log.commit_offsets(group, kept)
-        positions.forget(log, name)
+        positions.forget(self._worker.log, name)
+        self._worker.log.commit_offsets(f"connect-{name}", {place: offset or 0 for place, offset in offsets.items()})
 
     def topics(self, name: str) -> list[str]:
         """The topics that a connector has read or written since the process started, or since `forget_topics`."""
