@@ -92,6 +92,13 @@ def test_a_row_that_cannot_be_decoded_goes_to_the_dead_letters(db: penstock.Data
     assert any(h["key"] == "__connect.errors.exception.message" and b"value" in h["value"] for h in letter["headers"])
 
 
+def test_a_mistake_in_a_secret_does_not_tell_it(db: penstock.Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GARDEN_TOPIC", "sesame#")
+    options = "'connector.class'='MqttSource', 'mqtt.server.uri'='tcp://h', 'mqtt.topics'='${env:GARDEN_TOPIC}'"
+    with pytest.raises(penstock.Error, match=r"'mqtt.topics' holds '\[hidden\]', which is no topic filter"):
+        db.execute(f"CREATE SOURCE CONNECTOR x WITH ({options});")
+
+
 @pytest.mark.parametrize(
     ("sql", "complaint"),
     [

@@ -83,16 +83,17 @@ class ConnectRuntime:
         secret that is not there, a topic that does not exist, a template's column that the records do not have. Nothing is sent."""
         definition = _definition(kind, properties)
         secrets = self._worker.make_secrets(folder)
-        options = parse_options(definition.all_options, properties, secrets)
-        setup = TaskSetup(name, 0, 1, definition, properties, self._worker, folder)
-        if isinstance(definition, SinkDefinition):
-            preparation = prepare(setup, options, secrets)
-            reader = self._worker.open_reader(options["topics"])
-            definition.open(options, secrets, TopicContext(name, reader, bool(preparation.change), self._worker.log)).close()
-        else:
-            life = Life(name, 0, paused=True, restart_ms=0, restart_ms_max=0)
-            Writing(life, setup, options, secrets)
-            definition.open(options, secrets, Context(life, setup, {})).close()
+        with secrets.out_of_errors():
+            options = parse_options(definition.all_options, properties, secrets)
+            setup = TaskSetup(name, 0, 1, definition, properties, self._worker, folder)
+            if isinstance(definition, SinkDefinition):
+                preparation = prepare(setup, options, secrets)
+                reader = self._worker.open_reader(options["topics"])
+                definition.open(options, secrets, TopicContext(name, reader, bool(preparation.change), self._worker.log)).close()
+            else:
+                life = Life(name, 0, paused=True, restart_ms=0, restart_ms_max=0)
+                Writing(life, setup, options, secrets)
+                definition.open(options, secrets, Context(life, setup, {})).close()
 
     def faults(self, definition: Definition, properties: Mapping[str, str]) -> dict[str, str]:
         """What is wrong with each option by itself, by its name."""

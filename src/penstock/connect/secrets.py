@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
 from penstock.connect.folders import Folders
-from penstock.errors import ConfigError
+from penstock.errors import ConfigError, Error
 
 REFERENCE = re.compile(r"\$\{(env|file):([^}]*)\}")
 HIDDEN = "[hidden]"
@@ -65,6 +66,15 @@ class Secrets:
         for secret in sorted(self._known, key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
         return text
+
+    @contextmanager
+    def out_of_errors(self) -> Iterator[None]:
+        """An Error that is raised within shows no known secret."""
+        try:
+            yield
+        except Error as error:
+            error.what, error.mend = self.redact(error.what), self.redact(error.mend)
+            raise
 
     def _value(self, provider: str, reference: str, option: str) -> str:
         if provider == "env":

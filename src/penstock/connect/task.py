@@ -121,13 +121,13 @@ class Task:
         """Work until interrupted. The connector's code is made anew at each start, and with it the secrets are read anew."""
         definition, secrets = self._setup.definition, self._setup.worker.make_secrets(self._setup.folder)
         try:
-            options = parse_options(definition.all_options, self._setup.properties, secrets)
-            if isinstance(definition, SinkDefinition):
-                deliver(self._life, self._setup, definition, options, secrets)
-            else:
-                take_in(self._life, self._setup, definition, options, secrets)
-        except Error as error:
-            error.what, error.mend = secrets.redact(error.what), secrets.redact(error.mend)
+            with secrets.out_of_errors():
+                options = parse_options(definition.all_options, self._setup.properties, secrets)
+                if isinstance(definition, SinkDefinition):
+                    deliver(self._life, self._setup, definition, options, secrets)
+                else:
+                    take_in(self._life, self._setup, definition, options, secrets)
+        except Error:
             raise
         except Exception as error:  # noqa: BLE001 - a connector's bug fails its own task, never the process; only its redacted text goes on
             what = secrets.redact(f"Unexpected {type(error).__name__}: {error}")
