@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ import httpx
 import pytest
 from tests.connect.databases import Server
 from tests.connect.databases import postgres_server as postgres_server  # a fixture
+from tests.connect.web_server import Answer, WebServer
 from tests.server.conftest import Serve, Served
 
 CONFIGURATIONS = Path(__file__).parent / "connectors"
@@ -40,6 +43,13 @@ def served(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 def client(served: Served) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=served.urls["connect"], timeout=60) as opened:
         yield opened
+
+
+@pytest.fixture
+def web() -> Iterator[WebServer]:
+    server = WebServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture
@@ -215,27 +225,32 @@ def test_configurations_change(client: httpx.Client, name: str) -> None:
     assert client.get(f"/connectors/{name}/config").json() == patched.json()["config"]
 
 
-def test_secrets_are_shown_as_they_were_referred_to_and_come_back_unharmed(client: httpx.Client, name: str) -> None:
+def test_secrets_are_shown_as_they_were_referred_to_and_come_back_unharmed(client: httpx.Client, name: str, web: WebServer) -> None:
+    port = web.url.rpartition(":")[2]
     config = {
-        "connector.class": "HttpSource", "url": "http://me:hunter2@127.0.0.1:9/x", "topic": name, "auth.type": "basic",
+        "connector.class": "HttpSource", "url": f"http://me:hunter2@127.0.0.1:{port}/x", "topic": name, "auth.type": "basic",
         "connection.user": "${env:HOME}", "connection.password": "hunter3", "request.interval.ms": "600000",
     }  # fmt: skip
     assert client.post("/connectors", json={"name": name, "config": config}).status_code == 201
     seen = client.get(f"/connectors/{name}/config").json()
     assert seen["connection.user"] == "${env:HOME}"
-    assert (seen["connection.password"], seen["url"]) == ("[hidden]", "http://me:[hidden]@127.0.0.1:9/x")
+    assert (seen["connection.password"], seen["url"]) == ("[hidden]", f"http://me:[hidden]@127.0.0.1:{port}/x")
+    web.wait_for(1)
     again = client.put(f"/connectors/{name}/config", json=seen | {"request.interval.ms": "500000"})
     assert again.status_code == 200
+    web.wait_for(2)
+    kept = client.patch(f"/connectors/{name}/config", json={"url": seen["url"], "connection.password": "[hidden]", "request.interval.ms": "400000"})
+    assert kept.json()["config"] == seen | {"request.interval.ms": "400000"}
+    basic = "Basic " + base64.b64encode(f"{os.environ['HOME']}:hunter3".encode()).decode()
+    first, *later = web.wait_for(3)
+    assert first.headers["Authorization"] == basic
+    assert [request.headers["Authorization"] for request in later] == [first.headers["Authorization"]] * 2
+    web.otherwise = Answer(403, body=b"not hunter3")
+    client.post(f"/connectors/{name}/restart")
     task = until(lambda: client.get(f"/connectors/{name}/status").json()["tasks"][0], lambda found: "trace" in found)
-    for answer in (
-        again.text,
-        json.dumps(task),
-        client.get("/connectors?expand=info&expand=status").text,
-        client.get(f"/connectors/{name}/tasks").text,
-    ):
-        assert "hunter" not in answer
-    kept = client.patch(f"/connectors/{name}/config", json={"url": seen["url"]})
-    assert kept.json()["config"] == seen | {"request.interval.ms": "500000"}
+    everything = client.get("/connectors?expand=info&expand=status").text + client.get(f"/connectors/{name}/tasks").text + json.dumps(task)
+    assert "not [hidden]" in task["trace"]
+    assert "hunter" not in everything
 
 
 def test_it_rests_and_goes_on_also_when_the_server_starts_again(serve: Serve, tmp_path: Path) -> None:
