@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from penstock import settings
+from penstock.cancellation import Cancellation
 from penstock.errors import Error
 from penstock.result import Query, Result
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from penstock.sql import ast
 
 
+EVALUATORS_MAX = 8
+"""How many evaluators a database keeps while no statement uses them."""
+
+
 @dataclass
 class Session:
     """What a client has set for its statements. `script_folder`: that of the file which they come from; `remote`: they come over the network, so
@@ -38,6 +43,8 @@ class Session:
     remote: bool = False
     scripts: int = 0
     """How many scripts are running one another."""
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    """To end what the session is doing."""
 
 
 class Database:
@@ -76,7 +83,8 @@ class Database:
             self.runtime = Runtime(self.log, threads=threads)
             self._connect: ConnectRuntime | None = None
             self._lock = threading.RLock()
-            self._evaluator: Evaluator | None = None
+            self._evaluators: list[Evaluator] = []
+            """Those that no statement uses just now."""
             if functions is not None:
                 self.load_functions(functions)
             if not read_only:
@@ -157,11 +165,10 @@ class Database:
         return self.ask(statements[0], timeout=timeout)
 
     def ask(self, statement: ast.Statement, *, timeout: float | None = None) -> Query:
-        """Like `query`, of a statement such as `statements` gives."""
+        """Like `query`, of a statement such as `statements` gives. Several threads may ask at once."""
         from penstock.statements.select import select
 
-        with self._lock:
-            return select(self, statement, timeout=timeout)
+        return select(self, statement, timeout=timeout)
 
     def run_script(self, path: str | Path) -> list[Result]:
         """Run the statements of a file. Connectors that it creates may use the files of its folder."""
@@ -285,16 +292,22 @@ class Database:
 
     @contextmanager
     def evaluator(self) -> Iterator[Evaluator]:
-        """A connection to evaluate expressions with, for the length of a statement."""
+        """A connection to evaluate expressions with, for the length of a statement. Each thread gets one of its own."""
         from penstock.engine.evaluate import Evaluator
 
-        with self._lock:
-            if self._evaluator is None:
-                self._evaluator = Evaluator()
-            try:
-                yield self._evaluator
-            finally:
-                self._evaluator.release()
+        try:
+            evaluator = self._evaluators.pop()
+        except IndexError:
+            evaluator = Evaluator()
+        try:
+            with self.session.cancellation.interrupted_by(evaluator.connection.interrupt):
+                yield evaluator
+        finally:
+            evaluator.release()
+            if len(self._evaluators) < EVALUATORS_MAX:
+                self._evaluators.append(evaluator)
+            else:
+                evaluator.close()
 
     def load_functions(self, path: str | Path) -> None:
         """Run a Python file that defines functions with `@penstock.udf` and its like. Raises Error, with the line, for what goes wrong in it."""
@@ -343,6 +356,11 @@ class Database:
             for connector in self.catalog.connectors():
                 if connector.state == "RUNNING" and self.connectors.status(connector.name).state == "PAUSED":
                     self.connectors.restart(connector.name)  # rather than resumed: how many tasks it has may depend on what is known only now
+
+    def refresh(self) -> None:
+        """Of a database that is open for reading only: see what the process that writes has changed."""
+        with self._lock:
+            self.catalog.refresh()
 
     def wait_idle(self, timeout: float | None = None) -> bool:
         """Wait until the queries have processed all that is there. False where `timeout` (s) ran out first."""

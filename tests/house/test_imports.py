@@ -15,7 +15,7 @@ PACKAGE = ROOT / "src" / "penstock"
 # Room -> the height it stands at: a module may import from its own room and from lower ones. Rooms of one height do not know each other,
 # but for the pairs of SIDEWAYS. Every room and module of the package must stand here.
 HEIGHT = {
-    "errors": 0, "simulation": 0, "sql": 1,
+    "errors": 0, "simulation": 0, "cancellation": 1, "sql": 1,
     "formats": 2, "log": 2, "registry": 2, "functions": 2, "settings": 2, "result": 2,
     "plan": 3, "connect": 3,
     "catalog": 4,

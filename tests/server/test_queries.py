@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -254,6 +256,60 @@ def test_a_slow_reader_waits_for_itself_alone(served: Served) -> None:
             after = int(file.read().split()[1])
     assert received.count(b"x" * 400) >= rows - 100  # some are cut by the chunks
     assert (after - before) * 4096 < 200e6
+
+
+ENDLESS = "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT COUNT(*) FROM t;"
+
+
+def test_a_query_that_never_ends_holds_up_nobody(serve: Serve) -> None:
+    """Others are answered meanwhile, and it is ended when its client goes; or with the server."""
+    server = serve()
+    server.ksql("CREATE STREAM many (n INT) WITH (KAFKA_TOPIC = 'many', VALUE_FORMAT = 'JSON', PARTITIONS = 1);")
+    server.insert("many", {"n": 1})
+
+    def processor_s() -> float:
+        ticks = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+    for two in (False, True):
+        with httpx.Client(http1=not two, http2=two) as client, ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(client.post, f"{server.url}/query", json={"ksql": ENDLESS}, timeout=3)
+            for _ in range(3):
+                assert server.ask("SELECT n FROM many;")[1:] == [[1]]
+            with pytest.raises(httpx.TimeoutException):
+                asked.result()
+    deadline, idle = time.monotonic() + 30, False
+    while not idle:
+        assert time.monotonic() < deadline, "the query goes on though its client has gone"
+        before = processor_s()
+        time.sleep(0.5)  # that nothing happens shows only over a time
+        idle = processor_s() - before < 0.1
+    address = urlsplit(server.url)
+    for path, sql in (("query", ENDLESS), ("ksql", "ASSERT TOPIC nowhere TIMEOUT 1 HOURS;")):
+        waiting = socket.create_connection((address.hostname or "", address.port or 0))
+        body = json.dumps({"ksql": sql}).encode()
+        waiting.sendall(b"POST /%b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (path.encode(), len(body), body))
+        assert server.ask("SELECT n FROM many;")[1:] == [[1]]
+        if path == "ksql":
+            server.process.send_signal(signal.SIGTERM)
+            answer = waiting.recv(65536)
+            assert b"the server stops" in answer
+        else:
+            waiting.shutdown(socket.SHUT_RDWR)
+        waiting.close()
+    assert server.stop(None) == (0, "")
+
+
+def test_a_server_that_stops_ends_what_computes(serve: Serve) -> None:
+    server = serve()
+    address = urlsplit(server.url)
+    with socket.create_connection((address.hostname or "", address.port or 0)) as waiting:
+        body = json.dumps({"ksql": ENDLESS}).encode()
+        waiting.sendall(b"POST /query HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        assert httpx.get(f"{server.url}/info").status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert b"the server stops" in waiting.recv(65536)
+    assert server.stop(None) == (0, "")
 
 
 def test_sigterm_in_the_middle(serve: Serve) -> None:

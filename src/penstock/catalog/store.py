@@ -51,7 +51,8 @@ class Catalog:
     # ------------------------------------------------------------------------------------------ reading
 
     def _of(self, kind: type) -> list[Any]:
-        return [thing for thing in self._things.values() if isinstance(thing, kind)]
+        things = list(self._things.values())  # at once: another thread may be changing them
+        return [thing for thing in things if isinstance(thing, kind)]
 
     def source(self, name: str) -> DataSource | None:
         """The stream or table of a name."""

@@ -7,6 +7,8 @@ names that; windowed ones have WINDOWSTART and WINDOWEND too. A STRUCT's fields 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -32,8 +34,19 @@ COMMON_TABLE = re.compile(
 )  # fmt: skip
 
 
-def answer(sql: str, catalog: Sources, log: Log, schemas: SchemaRegistry, evaluator: Evaluator, position: Position | None) -> pa.Table:
-    """The answer as Arrow. Raises SqlError where DuckDB refuses the query."""
+InterruptedBy = Callable[[Callable[[], None]], AbstractContextManager[None]]
+
+
+def answer(
+    sql: str,
+    catalog: Sources,
+    log: Log,
+    schemas: SchemaRegistry,
+    evaluator: Evaluator,
+    position: Position | None,
+    interrupted_by: InterruptedBy = lambda interrupt: nullcontext(),
+) -> pa.Table:
+    """The answer as Arrow. `interrupted_by` is told how the query can be ended while it runs. Raises SqlError where DuckDB refuses the query."""
     tokens = tokenize(sql)
     sql = in_duckdb(sql, tokens)
     times = any(token.word == "ROWTIME" for token in tokens)
@@ -47,7 +60,8 @@ def answer(sql: str, catalog: Sources, log: Log, schemas: SchemaRegistry, evalua
             for name, source in sources.items():
                 table = distinct(Pull(reading(source, times), catalog, log, schemas, evaluator, {}).at(snapshot))
                 connection.register(name, table.rename_columns(distinct_names(table.column_names)))
-        return plain_numbers(connection.sql(sql))
+        with interrupted_by(connection.interrupt):
+            return plain_numbers(connection.sql(sql))
     except duckdb.Error as error:
         raise SqlError(reason_of(error), position=position) from error
     finally:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penstock.server.answers import Refusal
 from penstock.server.authentication import Users
@@ -45,7 +45,7 @@ class Guard:
                 401, "The server asks for a user's name and password.", headers={"www-authenticate": 'Basic realm="penstock", charset="UTF-8"'}
             )
         if refusal is None:
-            await self.application(scope, receive, send)
+            await self.application(scope, *remembering(receive, send))
         elif scope["type"] == "websocket":
             await _refuse_socket(self.error(refusal), scope, send)
         else:
@@ -83,6 +83,26 @@ def name_of(host: str) -> str:
     """The name in a header `Host`, without the port, in lower case; empty where it is no name."""
     found = _HOST.fullmatch(host)
     return (found[1] or found[2]).lower().rstrip(".") if found else ""
+
+
+def remembering(receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """What a client sends, and what is sent to it. That it has gone is told to everybody who asks from then on, and nothing more is sent, which the
+    server would keep for ever in HTTP/2."""
+    last: list[Message] = []
+
+    async def received() -> Message:
+        if last:
+            return last[0]
+        message = await receive()
+        if message["type"] in ("http.disconnect", "websocket.disconnect"):
+            last.append(message)
+        return message
+
+    async def sent(message: Message) -> None:
+        if not last:
+            await send(message)
+
+    return received, sent
 
 
 async def _refuse_socket(response: Response, scope: Scope, send: Send) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from starlette.types import Receive
+
 from penstock.database import Session
 
 if TYPE_CHECKING:
@@ -52,14 +54,29 @@ class Hall:
         """What a call returns that may block; it is made in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: call(*args, **kwargs))
 
-    async def run_as(self, session: Session, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The same, in a client's session."""
+    async def run_as(self, session: Session, receive: Receive, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same, in a client's session; `receive` tells when the client goes, whose request has been read. Then, and when the server stops, what
+        the session is doing is ended."""
 
         def within() -> T:
             with self.db.enter(session):
                 return call(*args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, within)
+        running = asyncio.get_running_loop().run_in_executor(self._threads, within)
+        unwanted = [asyncio.create_task(gone(receive)), asyncio.create_task(self._closed())]
+        try:
+            first: list[asyncio.Future[Any]] = [running, *unwanted]
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            while not running.done():
+                session.cancellation.ask()  # again and again: what it interrupts may not have begun
+                await asyncio.wait([running], timeout=POLL_S)
+        finally:
+            for each in unwanted:
+                each.cancel()
+        return await running
+
+    async def _closed(self) -> None:
+        await self.closing.wait()
 
     def later(self, call: Callable[[], object]) -> None:
         """Make a call in a thread, some time, and wait for nothing: for what must be closed even where the asking task is cancelled."""
@@ -121,6 +138,12 @@ class Hall:
             self._wanted.notify()
         if self._watcher is not None:
             self._watcher.join()
+
+
+async def gone(receive: Receive) -> None:
+    """Wait until the client has gone."""
+    while (await receive())["type"] not in ("http.disconnect", "websocket.disconnect"):
+        pass
 
 
 def _wake(told: list[asyncio.Future[None]]) -> None:

@@ -272,6 +272,6 @@ def _config(sock: socket.socket, access: Access) -> Config:
 
 
 def _log_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What nobody awaits: a failed TLS handshake is the client's affair, anything else is logged."""
-    if not isinstance(context.get("exception"), ssl.SSLError):
+    """What nobody awaits: a failed TLS handshake is the client's affair, a connection cut off at the end is meant so; anything else is logged."""
+    if not isinstance(context.get("exception"), ssl.SSLError | asyncio.CancelledError):
         _logger.error("%s", context["message"], exc_info=context.get("exception"))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from penstock.server.hall import Hall
+from penstock.server.hall import Hall, gone
 
 END_S = 1.0
 """How long a stream may take to end by itself once the server stops."""
@@ -23,13 +23,16 @@ class Stream(Response):
     """An answer whose body is made part by part. A part is asked for once the one before it is sent.
 
     When the client has gone, `parts` is closed where it waits. When the server stops, it should end by itself soon; else it is closed too. With
-    `duplex` the request's body is read by `parts`, which sees by itself that the client has gone.
+    `duplex` the request's body is read by `parts`, which sees by itself that the client has gone. `ended` is called at the end, even where not one
+    part was asked for.
     """
 
-    def __init__(self, hall: Hall, parts: AsyncGenerator[bytes, None], media_type: str, *, duplex: bool = False) -> None:
+    def __init__(
+        self, hall: Hall, parts: AsyncGenerator[bytes, None], media_type: str, *, duplex: bool = False, ended: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(None, 200, media_type=media_type)
         del self.headers["content-length"]
-        self._hall, self._parts, self._duplex = hall, parts, duplex
+        self._hall, self._parts, self._duplex, self._ended = hall, parts, duplex, ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._hall.streams.add(self)
@@ -37,6 +40,7 @@ class Stream(Response):
             await self._run(receive, send)
         finally:
             self._hall.streams.discard(self)
+            self._ended()
 
     async def _run(self, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -59,12 +63,6 @@ class Stream(Response):
     async def _closing(self) -> None:
         await self._hall.closing.wait()
         await asyncio.sleep(END_S)
-
-
-async def gone(receive: Receive) -> None:
-    """Wait until the client has gone."""
-    while (await receive())["type"] not in ("http.disconnect", "websocket.disconnect"):
-        pass
 
 
 async def until_first(task: asyncio.Task[None], *others: Coroutine[Any, Any, None]) -> None:

@@ -37,7 +37,7 @@ def run(db: Database, statement: ast.Statement) -> Result:
     if db.read_only:
         if name not in READS:
             raise Error(f"{db.path} is open for reading only, and this statement writes.", mend="Open it without read_only.")
-        db.catalog.refresh()
+        db.refresh()
     module = importlib.import_module(f"penstock.statements.{HOME[name]}")
     result = module.RUN[type(statement)](db, statement)
     assert isinstance(result, Result)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from penstock.cancellation import Cancellation
 from penstock.errors import Error, SchemaError
 from penstock.result import Result
 from penstock.sql import ast
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
 POLL_S = 0.05
 
 
-def until(timeout_ms: int | None, wrong: Callable[[], str | None]) -> str | None:
+def until(timeout_ms: int | None, wrong: Callable[[], str | None], cancellation: Cancellation) -> str | None:
     """Ask again until nothing is wrong or time is up; what is wrong then."""
     deadline = time.monotonic() + (timeout_ms or 0) / 1000
     while (what := wrong()) is not None and time.monotonic() < deadline:
-        time.sleep(POLL_S)
+        cancellation.wait(POLL_S)
     return what
 
 
@@ -38,7 +39,7 @@ def assert_topic(db: Database, statement: ast.AssertTopic) -> Result:
                 return f"ASSERT TOPIC knows PARTITIONS and REPLICAS, not {name}."
         return None
 
-    if (what := until(statement.timeout_ms, wrong)) is not None:
+    if (what := until(statement.timeout_ms, wrong, db.session.cancellation)) is not None:
         raise Error(what, position=statement.position)
     return Result(f"Topic {statement.topic} {'exists' if statement.exists else 'does not exist'}.")
 
@@ -64,7 +65,7 @@ def assert_schema(db: Database, statement: ast.AssertSchema) -> Result:
             return None
         return f"The schema with {what} {'does not exist' if statement.exists else 'exists'}."
 
-    if (problem := until(statement.timeout_ms, wrong)) is not None:
+    if (problem := until(statement.timeout_ms, wrong, db.session.cancellation)) is not None:
         raise Error(problem, position=statement.position)
     return Result(f"The schema with {what} {'exists' if statement.exists else 'does not exist'}.")
 

@@ -33,7 +33,7 @@ PUSH_RECORDS_MAX = 20_000
 def select(db: Database, statement: ast.Statement, *, timeout: float | None = None) -> Query:
     """Run a SELECT. Raises penstock.Error."""
     if db.read_only:
-        db.catalog.refresh()
+        db.refresh()
     if isinstance(statement, ast.RawQuery):
         return ordinary(db, statement)
     if not isinstance(statement, ast.Query):
@@ -71,7 +71,8 @@ def ordinary(db: Database, statement: ast.RawQuery) -> Query:
     from penstock.engine.ordinary import answer
 
     with db.evaluator() as evaluator:
-        table = answer(statement.text, db.catalog, db.log, db.schemas, evaluator, statement.position)
+        interrupted_by = db.session.cancellation.interrupted_by
+        table = answer(statement.text, db.catalog, db.log, db.schemas, evaluator, statement.position, interrupted_by)
     return Query(table.column_names, [type_of_arrow(t) for t in table.schema.types]).answered(table)
 
 

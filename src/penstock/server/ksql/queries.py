@@ -11,17 +11,18 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from penstock.errors import Error, SqlError
 from penstock.result import Query, Row
 from penstock.server.answers import Refusal, answer, json_object, parsed, to_json
 from penstock.server.door import endpoint, talk
-from penstock.server.hall import Hall
+from penstock.server.hall import Hall, gone
 from penstock.server.ksql import forms
 from penstock.server.ksql.errors import BAD_REQUEST, BAD_STATEMENT, error_body, refused
 from penstock.server.ksql.statements import open_for_statements, text_and_session
-from penstock.server.streams import Stream, gone, until_first
+from penstock.server.streams import Stream, until_first
 from penstock.sql import ast
 from penstock.statements.following import TopicRows
 
@@ -48,14 +49,14 @@ class Asking:
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
 
-async def ask(hall: Hall, request: Mapping[str, Any]) -> Asked:
-    """Start the one query of a request. Raises Refusal or penstock.Error."""
+async def ask(hall: Hall, request: Mapping[str, Any], receive: Receive) -> Asked:
+    """Start the one query of a request; `receive` tells when its client goes. Raises Refusal or penstock.Error."""
     open_for_statements(hall)
     sql, session = text_and_session(hall.db, request)
     asking = hall.of(Asking)
     if len(asking.running) >= PUSH_QUERIES_MAX:
         raise Refusal(429, f"{PUSH_QUERIES_MAX} push queries are being answered, which is the most. Close one of them.")
-    statement, query = await hall.run_as(session, _start, hall, sql)
+    statement, query = await hall.run_as(session, receive, _start, hall, sql)
     asked = Asked(f"transient_{statement_name(statement)}_{next(asking.numbers)}_{secrets.token_hex(4)}", query, statement)
     if query.is_push:
         asking.running[asked.id] = asked
@@ -98,19 +99,21 @@ def statement_name(statement: ast.Statement) -> str:
 async def rows(hall: Hall, asked: Asked) -> AsyncGenerator[list[Row], None]:
     """The rows of a query, in lists of a few hundred, as they come; until it ends, is closed, or the server stops."""
     query = asked.query
-    try:
-        while not asked.closed.is_set() and not hall.closing.is_set():
-            version = hall.db.log.version()
-            found = await hall.run(query.take)
-            for start in range(0, len(found), ROWS_TOGETHER):
-                yield found[start : start + ROWS_TOGETHER]
-            if query.ended:
-                return
-            if not found:
-                await _changed(hall, version, asked.closed)
-    finally:
-        hall.of(Asking).running.pop(asked.id, None)
-        hall.later(query.close)  # in a thread: it waits for a step that is under way
+    while not asked.closed.is_set() and not hall.closing.is_set():
+        version = hall.db.log.version()
+        found = await hall.run(query.take)
+        for start in range(0, len(found), ROWS_TOGETHER):
+            yield found[start : start + ROWS_TOGETHER]
+        if query.ended:
+            return
+        if not found:
+            await _changed(hall, version, asked.closed)
+
+
+def finish(hall: Hall, asked: Asked) -> None:
+    """Close a query whose answer has ended in any way."""
+    hall.of(Asking).running.pop(asked.id, None)
+    hall.later(asked.query.close)  # in a thread: it waits for a step that is under way
 
 
 async def _changed(hall: Hall, version: int, closed: asyncio.Event) -> None:
@@ -150,10 +153,13 @@ async def _answer(hall: Hall, request: Request, offered: Mapping[str, Make]) -> 
     media_type = accepted(request.headers.get("accept", "*/*"), list(offered))
     if media_type is None:
         raise Refusal(406, f"The answer can be had as {', '.join(offered)}.")
-    asked = await ask(hall, await json_object(request))
+    asked = await ask(hall, await json_object(request), request.receive)
+    form: forms.Form
     if isinstance(asked.query, TopicRows):
-        return Stream(hall, written(hall, asked, forms.Printed()), "text/plain; charset=utf-8")
-    return Stream(hall, written(hall, asked, offered[media_type](asked.id, asked.query)), media_type)
+        form, media_type = forms.Printed(), "text/plain; charset=utf-8"
+    else:
+        form = offered[media_type](asked.id, asked.query)
+    return Stream(hall, written(hall, asked, form), media_type, ended=lambda: finish(hall, asked))
 
 
 def accepted(header: str, offered: list[str]) -> str | None:
@@ -230,7 +236,7 @@ async def ws_query(hall: Hall, socket: WebSocket) -> None:
     """One query, over a WebSocket."""
     await socket.accept()
     try:
-        asked = await ask(hall, _parameter(socket))
+        asked = await ask(hall, _parameter(socket), socket.receive)
     except (Refusal, Error) as error:
         await _tell(socket, error if isinstance(error, Refusal) else refused(error))
         return
@@ -239,6 +245,7 @@ async def ws_query(hall: Hall, socket: WebSocket) -> None:
         await until_first(asyncio.create_task(_send(hall, socket, asked, parts)), gone(socket.receive))
     finally:
         await parts.aclose()
+        finish(hall, asked)
 
 
 def _parameter(socket: WebSocket) -> dict[str, Any]:
