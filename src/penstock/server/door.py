@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from penstock.engine.runtime import described
 from penstock.errors import Error
 from penstock.server.answers import Refusal, answer
 from penstock.server.hall import Hall
@@ -108,5 +109,11 @@ class Door:
             return error
         if isinstance(error, Error):
             return self.refused(error)
-        _logger.error("A request failed.", exc_info=error)
-        return Refusal(500, f"Penstock has a bug: {type(error).__name__}: {error}. Please report it, with what the server's log shows.")
+        return bug(error)
+
+
+def bug(error: Exception) -> Refusal:
+    """What is told of a failure that is nobody's fault but ours. The log has the place in the code, and at its level DEBUG the whole way there."""
+    _logger.error("A request failed: %s", described(error))
+    _logger.debug("It failed here.", exc_info=error)
+    return Refusal(500, f"Penstock has a bug: {type(error).__name__}: {error}. Please report it, with what the server's log shows.")

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from penstock.server.door import bug
 from penstock.server.hall import Hall, gone
 
 END_S = 1.0
 """How long a stream may take to end by itself once the server stops."""
-
-_logger = logging.getLogger("penstock.server")
 
 
 class Stream(Response):
@@ -56,8 +54,8 @@ class Stream(Response):
                 await send({"type": "http.response.body", "body": part, "more_body": True})
         except OSError:
             return  # the client has gone
-        except Exception:
-            _logger.exception("A stream failed.")
+        except Exception as error:  # noqa: BLE001 - the answer has begun, and ends here
+            bug(error)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _closing(self) -> None:

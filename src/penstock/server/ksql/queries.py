@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from penstock.errors import Error, SqlError
 from penstock.result import Query, Row
 from penstock.server.answers import Refusal, answer, json_object, parsed, to_json
-from penstock.server.door import endpoint, talk
+from penstock.server.door import bug, endpoint, talk
 from penstock.server.hall import Hall, gone
 from penstock.server.ksql import forms
 from penstock.server.ksql.errors import BAD_REQUEST, BAD_STATEMENT, error_body, refused
@@ -132,7 +132,7 @@ async def written(hall: Hall, asked: Asked, form: forms.Form) -> AsyncGenerator[
         async for some in rows(hall, asked):
             yield await hall.run(form.rows, some)
     except Exception as error:  # noqa: BLE001 - the answer has begun: it can be told at its end only
-        yield form.failed(refused(error) if isinstance(error, Error) else Refusal(500, f"Penstock has a bug: {type(error).__name__}: {error}."))
+        yield form.failed(refused(error) if isinstance(error, Error) else bug(error))
         return
     yield form.end("The server stops." if hall.closing.is_set() and not asked.query.ended else _ended(asked))
 
@@ -271,8 +271,8 @@ async def _send(hall: Hall, socket: WebSocket, asked: Asked, messages: AsyncGene
         await socket.close(1001 if hall.closing.is_set() else 1000, _ended(asked))
     except (WebSocketDisconnect, OSError):
         return
-    except Error as error:
-        await _tell(socket, refused(error))
+    except Exception as error:  # noqa: BLE001 - the last place where it can be told to the client
+        await _tell(socket, refused(error) if isinstance(error, Error) else bug(error))
 
 
 async def _tell(socket: WebSocket, refusal: Refusal) -> None:
