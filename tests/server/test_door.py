@@ -15,7 +15,7 @@ def test_a_bug_is_told_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     """The client and the log get a line each, the log with the place; the traceback is for DEBUG."""
     caplog.set_level(logging.INFO, "penstock.server")
     with pytest.raises(KeyError) as failed:
-        {}["somewhere"]
+        dict[str, int]()["somewhere"]
     refusal = DOOR.refusal(failed.value)
     assert (refusal.status, DOOR.error_body(refusal)["error_code"]) == (500, 50000)
     assert refusal.message.startswith("Penstock has a bug: KeyError: 'somewhere'. Please report it")

@@ -15,7 +15,7 @@ from tests.server.conftest import Serve, Served
 
 from penstock.errors import ConfigError
 from penstock.server.authentication import hashed, read_users
-from penstock.server.hosting import Access, Listener, check, parse_listeners
+from penstock.server.listening import Access, Listener, check, parse_listeners
 
 
 def test_both_protocols(served: Served) -> None:

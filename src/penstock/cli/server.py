@@ -54,7 +54,8 @@ def server(
       penstock server pipeline.sql --data plants
     """
     from penstock.server.authentication import read_users
-    from penstock.server.hosting import Access, Bound, Server, is_loopback, parse_listeners
+    from penstock.server.hosting import Server
+    from penstock.server.listening import Access, Bound, is_loopback, parse_listeners
 
     listeners = parse_listeners(listen or [])
     access = Access(read_users(users) if users else None, tuple(allow_host or ()), certificate, key)

@@ -54,15 +54,19 @@ class Hall:
         """What a call returns that may block; it is made in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: call(*args, **kwargs))
 
-    async def run_as(self, session: Session, receive: Receive, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The same, in a client's session; `receive` tells when the client goes, whose request has been read. Then, and when the server stops, what
-        the session is doing is ended."""
+    async def run_as(self, session: Session, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same, in a client's session."""
 
         def within() -> T:
             with self.db.enter(session):
                 return call(*args, **kwargs)
 
-        running = asyncio.get_running_loop().run_in_executor(self._threads, within)
+        return await self.run(within)
+
+    async def run_while_wanted(self, session: Session, receive: Receive, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same; `receive` tells when the client goes, whose request has been read. Then, and when the server stops, what the session is doing is
+        ended."""
+        running = asyncio.create_task(self.run_as(session, call, *args, **kwargs))
         unwanted = [asyncio.create_task(gone(receive)), asyncio.create_task(self._closed())]
         try:
             first: list[asyncio.Future[Any]] = [running, *unwanted]

@@ -56,7 +56,7 @@ async def ask(hall: Hall, request: Mapping[str, Any], receive: Receive) -> Asked
     asking = hall.of(Asking)
     if len(asking.running) >= PUSH_QUERIES_MAX:
         raise Refusal(429, f"{PUSH_QUERIES_MAX} push queries are being answered, which is the most. Close one of them.")
-    statement, query = await hall.run_as(session, receive, _start, hall, sql)
+    statement, query = await hall.run_while_wanted(session, receive, _start, hall, sql)
     asked = Asked(f"transient_{statement_name(statement)}_{next(asking.numbers)}_{secrets.token_hex(4)}", query, statement)
     if query.is_push:
         asking.running[asked.id] = asked

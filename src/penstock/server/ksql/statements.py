@@ -90,7 +90,7 @@ async def ksql(hall: Hall, request: Request) -> Response:
     number = asked.get("commandSequenceNumber")
     if isinstance(number, int) and number >= 0:
         await _caught_up(hall, number)
-    return answer(await hall.run_as(session, request.receive, run_all, hall, sql), media_type=MEDIA_TYPE)
+    return answer(await hall.run_while_wanted(session, request.receive, run_all, hall, sql), media_type=MEDIA_TYPE)
 
 
 async def _caught_up(hall: Hall, number: int) -> None:
