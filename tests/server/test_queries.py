@@ -155,6 +155,31 @@ def test_ordinary_sql_reaches_no_file(served: Served) -> None:
         assert httpx.post(f"{served.url}/ksql", json={"ksql": sql}).status_code == 400
 
 
+@pytest.mark.parametrize("topic", ["_penstock_commands", "_schemas"])
+def test_the_database_s_own_topics_are_closed(served: Served, topic: str) -> None:
+    """The first holds connectors' passwords as they were written, and what is written there is the catalog."""
+    for sql in (
+        f"CREATE STREAM own (v STRING) WITH (KAFKA_TOPIC = '{topic}', VALUE_FORMAT = 'KAFKA', PARTITIONS = 1);",
+        f"CREATE STREAM own WITH (KAFKA_TOPIC = '{topic}') AS SELECT * FROM processing_log EMIT CHANGES;",
+        f"CREATE SINK CONNECTOR own WITH ('connector.class' = 'HttpSink', 'topics' = '{topic}', 'http.api.url' = 'http://127.0.0.1:9');",
+    ):
+        assert "is the database's own" in served.refused(sql)["message"], sql
+    for sql in (f"PRINT {topic} FROM BEGINNING LIMIT 1;", f"PRINT '{topic}' FROM BEGINNING;"):
+        answer = httpx.post(f"{served.url}/query", json={"ksql": sql})
+        assert (answer.status_code, "is the database's own" in answer.text) == (400, True)
+
+
+def test_no_connector_writes_to_the_database_s_own_topics(serve: Serve) -> None:
+    server = serve()
+    server.ksql(
+        "CREATE SOURCE CONNECTOR own WITH ('connector.class' = 'DatagenSource', 'quickstart' = 'users', 'kafka.topic' = '_penstock_commands');"
+    )
+    deadline = time.monotonic() + 20
+    while "is the database's own" not in json.dumps(server.ksql("DESCRIBE CONNECTOR own;")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)  # it fails at its first record
+
+
 # ---------------------------------------------------------------------------------------------- push queries
 
 

@@ -19,6 +19,7 @@ from penstock.connect.tolerance import Tolerance
 from penstock.connect.transforms.chain import chain
 from penstock.connect.transforms.message import of_source, to_source
 from penstock.errors import DataError, Error, TopicError
+from penstock.log.names import check_not_own
 from penstock.log.partition import next_partition, partition_for
 from penstock.log.protocol import Append, Log, TopicConfig, TopicInfo
 
@@ -234,7 +235,8 @@ class _Topics:
         self._known.clear()
 
     def _info(self, topic: str) -> TopicInfo:
-        """The topic, made where there is none."""
+        """The topic, made where there is none. Raises TopicError."""
+        check_not_own(topic)
         info = self._known.get(topic) or self._log.topic(topic)
         if info is None:
             try:

@@ -10,6 +10,7 @@ from penstock.connect.dead_letters import Letter
 from penstock.connect.secrets import Secrets
 from penstock.connect.text import plain_text
 from penstock.errors import ConnectorError, Error
+from penstock.log.names import check_not_own
 
 if TYPE_CHECKING:
     from penstock.connect.task import TaskSetup
@@ -48,6 +49,7 @@ class Tolerance:
     def prepare(self) -> None:
         """Create the dead letter topic where it does not exist."""
         log = self._setup.worker.log
+        check_not_own(self.topic or "")
         if self.topic and log.topic(self.topic) is None:
             log.create_topic(self.topic)
 

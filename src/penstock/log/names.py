@@ -8,12 +8,20 @@ from penstock.errors import TopicError
 from penstock.log.protocol import TopicConfig
 
 PARTITIONS_MAX = 10_000
+OWN_TOPICS = ("_penstock_commands", "_schemas")
+"""What exists, and the registry's schemas. The first holds connectors' options as they were written, passwords included."""
 
 
 def check_name(name: str) -> None:
     """Raise TopicError where Kafka would not allow the name."""
     if not re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", name) or name in (".", ".."):
         raise TopicError(f"{name!r} cannot be a topic's name.", mend="Use 1 to 249 of the characters a-z A-Z 0-9 . _ -")
+
+
+def check_not_own(name: str) -> None:
+    """Raise TopicError where a topic is the database's own, so that no statement and no connector may read or write it."""
+    if name in OWN_TOPICS:
+        raise TopicError(f"The topic {name} is the database's own.", mend="Take another one.")
 
 
 def check_partitions(name: str, partitions: int) -> None:

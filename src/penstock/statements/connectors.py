@@ -17,6 +17,7 @@ from penstock.connect.runtime import ConnectorStatus, ConnectRuntime, kind_of
 from penstock.connect.task import Defaults
 from penstock.engine.operators.source import as_columns, options, split_windows
 from penstock.errors import ConfigError, ConnectorError, Position, TopicError
+from penstock.log.names import check_not_own
 from penstock.result import Result, plain_columns
 from penstock.sql import ast
 from penstock.sql.types import BIGINT, SqlType
@@ -72,6 +73,7 @@ class TopicReader:
         self._db = db
         self._sources: dict[str, DataSource | None] = {}
         for topic in topics:
+            check_not_own(topic)
             if db.log.topic(topic) is None:
                 raise TopicError(f"There is no topic {topic!r}.", mend="SHOW TOPICS lists them.")
             self._sources[topic] = next((s for s in reversed(db.catalog.sources()) if s.topic == topic), None)

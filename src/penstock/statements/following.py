@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from penstock.errors import TopicError
+from penstock.log.names import check_not_own
 from penstock.result import Row
 from penstock.sql import ast
 from penstock.statements.printing import COLUMNS, readable, stamp
@@ -19,12 +20,14 @@ READ_MAX = 1000
 
 class TopicRows:
     """The rows of a PRINT: without LIMIT they never end. Records of several partitions come in the order in which they are found. To be
-    iterated over, or taken as they are there. Raises TopicError where there is no such topic."""
+    iterated over, or taken as they are there. Raises TopicError where there is no such topic, or it is the
+    database's own."""
 
     columns = COLUMNS
     is_push = True
 
     def __init__(self, db: Database, statement: ast.Print) -> None:
+        check_not_own(statement.topic)
         self._db, self._statement = db, statement
         self._closed = False
         self._seen = self._shown = 0

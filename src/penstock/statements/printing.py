@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import TopicError
+from penstock.log.names import check_not_own
 from penstock.result import Result
 from penstock.sql import ast
 
@@ -22,6 +23,7 @@ COLUMNS = ("ROWTIME", "PARTITION", "OFFSET", "KEY", "VALUE")
 
 def print_topic(db: Database, statement: ast.Print) -> Result:
     """The records of a topic as rows of text: from the beginning, or the last ones there are."""
+    check_not_own(statement.topic)
     info = db.log.topic(statement.topic)
     if info is None:
         raise TopicError(f"There is no topic {statement.topic!r}.", mend="SHOW TOPICS lists them.").at(statement.position)

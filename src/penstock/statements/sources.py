@@ -11,6 +11,7 @@ from penstock import plan as planner
 from penstock.catalog.model import CustomType, DataSource
 from penstock.engine.operators.source import as_columns, options
 from penstock.errors import SqlError, TopicError
+from penstock.log.names import check_not_own
 from penstock.log.protocol import TopicConfig
 from penstock.plan.steps import Kind, WindowedKey
 from penstock.result import Result
@@ -33,7 +34,9 @@ def register_schemas(db: Database, source: DataSource, *, new: bool) -> None:
 
 
 def ensure_topic(db: Database, spec: planner.TopicSpec, partitions: int, kind: Kind, window: WindowedKey | None) -> None:
-    """The topic of a source: as it is, or new. A table's new topic is compacted; a windowed table's also forgets old windows."""
+    """The topic of a source: as it is, or new. A table's new topic is compacted; a windowed table's also forgets old windows. Raises TopicError for
+    the database's own."""
+    check_not_own(spec.name)
     info = db.log.topic(spec.name)
     if info is not None:
         if spec.partitions not in (None, info.partitions):
