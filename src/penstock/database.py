@@ -310,32 +310,11 @@ class Database:
                 evaluator.close()
 
     def load_functions(self, path: str | Path) -> None:
-        """Run a Python file that defines functions with `@penstock.udf` and its like. Raises Error, with the line, for what goes wrong in it."""
-        import runpy
-        import traceback
+        """Run a Python file that defines functions with `@penstock.udf` and its like; it may import the modules beside it. Raises Error, with the
+        line, for what goes wrong."""
+        from penstock.functions import files
 
-        from penstock.functions.define import FUNCTIONS
-
-        def own() -> dict[str, int]:
-            return {name: id(function) for name, function in FUNCTIONS.items() if not function.builtin}
-
-        before = own()
-        try:
-            Path(path).read_bytes()
-        except OSError as error:
-            raise Error(f"The file of functions {path} cannot be read: {error.strerror}.") from error
-        try:
-            runpy.run_path(str(path))
-        except (Exception, SystemExit) as error:
-            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-            line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
-            where = f", line {line}" if line else ""
-            if isinstance(error, Error):
-                raise Error(f"The file of functions {path}{where}: {error}") from error
-            said = error.msg if isinstance(error, SyntaxError) else error
-            raise Error(f"The file of functions {path}{where}: {type(error).__name__}: {said}.", mend="Mend it and start again.") from error
-        if own() == before:
-            raise Error(f"The file of functions {path} defines none.", mend="Put @penstock.udf, @penstock.udaf or @penstock.udtf before them.")
+        files.load(path)
 
     @property
     def connectors(self) -> ConnectRuntime:

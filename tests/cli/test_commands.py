@@ -258,6 +258,30 @@ def test_a_bad_file_of_functions_is_told_in_one_line(text: str | None, said: str
     assert ended.out == ""
 
 
+def test_a_file_of_functions_imports_the_modules_beside_it(call: Call, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once and as a function is called; no module of Python's own is replaced, and a mistake is told where it stands."""
+    monkeypatch.setattr("sys.path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    beside = tmp_path / "mine"
+    beside.mkdir()
+    (beside / "marks_of_mine.py").write_text("MARK = '?!'\n")
+    (beside / "later_of_mine.py").write_text("def loud(text: str) -> str:\n    return text.upper()\n")
+    (beside / "colorsys.py").write_text("raise ImportError('this is not the one of Python')\n")
+    (beside / "functions.py").write_text(
+        "import penstock\nimport colorsys\nfrom marks_of_mine import MARK\n\n@penstock.udf\ndef wonder(text: str) -> str:\n"
+        "    from later_of_mine import loud\n    return loud(text) + MARK\n"
+    )
+    monkeypatch.setattr("sys.stdin", io.StringIO("SELECT WONDER(plant) AS loud FROM dry;"))
+    assert "CROUTON?!" in call("shell", "--data", folder, "--functions", "mine/functions.py").out
+    (beside / "bad_of_mine.py").write_text("\nx = 1 / 0\n")
+    (beside / "torn_of_mine.py").write_text("\n\nx = (\n")
+    for module, said in (("bad", "line 2: ZeroDivisionError: division by zero."), ("torn", "line 3: SyntaxError: ")):
+        (beside / "more.py").write_text(f"import penstock\nimport {module}_of_mine\n")
+        ended = call("shell", "--data", folder, "--functions", "mine/more.py")
+        assert ended.code == 1
+        assert f"mine/more.py, {module}_of_mine.py, {said}" in ended.err
+
+
 MINE = """
 from __future__ import annotations
 from dataclasses import dataclass

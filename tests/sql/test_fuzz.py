@@ -8,7 +8,7 @@ import time
 import pytest
 from tests.sql.test_mistakes import SLIPS
 from tests.sql.test_ordinary import ORDINARY
-from tests.sql.test_seeds import TALKS
+from tests.talks.texts import TALKS, statements
 
 from penstock.errors import SqlError
 from penstock.sql import ast, tables
@@ -21,7 +21,7 @@ SECONDS_MAX = 1.0
 MESSAGE_MAX = 300
 CORPUS = [
     *(example for definition in STATEMENTS for example in definition.examples),
-    *(piece.text for sql, _ in TALKS.values() for piece in split_statements(sql)),
+    *(statement.removesuffix(";") for talk in TALKS for statement in statements(talk)),
     *(sql for sql, _ in SLIPS),
     *ORDINARY,
 ]

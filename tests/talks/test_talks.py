@@ -1,7 +1,6 @@
 """The SQL of four talks, fed and run from end to end: what comes out is what plain Python makes of the same records.
 
-The fifth talk, of the houseplants, is a pipeline of its own (`pipelines/houseplants`). The slides' breaks, curly quotes and reading errors are
-mended in the .sql files; connectors, which need what they connect to, are parsed only.
+The fifth talk, of the houseplants, is a pipeline of its own (`pipelines/houseplants`). Connectors, which need what they connect to, are parsed only.
 """
 
 from __future__ import annotations
@@ -11,18 +10,16 @@ import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.talks.texts import statements
 
 import penstock
 from penstock.registry.model import Schema
 from penstock.sql import ast
 from penstock.sql.parser import parse_one
-from penstock.sql.tokens import split_statements
 
-FOLDER = Path(__file__).parent
 T0 = 1_700_000_000_000 // 86_400_000 * 86_400_000
 
 
@@ -30,10 +27,6 @@ T0 = 1_700_000_000_000 // 86_400_000 * 86_400_000
 def db() -> Iterator[penstock.Database]:
     with penstock.connect() as database:
         yield database
-
-
-def statements(talk: str) -> list[str]:
-    return [piece.text + ";" for piece in split_statements((FOLDER / f"{talk}.sql").read_text())]
 
 
 def run(db: penstock.Database, talk: str) -> list[str]:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from penstock.errors import SqlError
 from penstock.functions.definition import PythonFunction
 from penstock.functions.duckdb import duckdb_type, field_name, field_names, quoted, text
+from penstock.functions.java_text import double_to_string, value_to_string
+from penstock.functions.java_time import text_to_date, text_to_time, text_to_timestamp
 from penstock.sql.types import (
     BIGINT,
     BOOLEAN,
@@ -129,11 +132,11 @@ def _saturated(value: str, bits: int) -> str:
 def _to_string(source: SqlType) -> Cast | None:
     match source:
         case Array() | Map() | Struct():
-            return _python("to_string", source, STRING, "value_to_string")
+            return _python("to_string", source, STRING, value_to_string)
         case Decimal():
             return _plain(STRING), ()
     if source == DOUBLE:
-        call, needs = _python("to_string", DOUBLE, STRING, "double_to_string")
+        call, needs = _python("to_string", DOUBLE, STRING, double_to_string)
         return (lambda value: f"CASE WHEN abs({value}) >= 1e-3 AND abs({value}) < 1e7 THEN CAST({value} AS VARCHAR) ELSE {call(value)} END"), needs
     if source == TIME:
         return _time_text, ()
@@ -157,9 +160,8 @@ def _from_string(target: SqlType) -> Cast | None:
         return (lambda value: _if_matching(value, _DOUBLE_NUMBER, target, "rtrim({}, 'dDfF')")), ()
     if target == BOOLEAN:
         return (lambda value: f"(lower({value}) = 'true')"), ()
-    if target in (DATE, TIME, TIMESTAMP):
-        return _python("cast", STRING, target, f"text_to_{str(target).lower()}")
-    return None
+    reading: dict[SqlType, Callable[[str], Any]] = {DATE: text_to_date, TIME: text_to_time, TIMESTAMP: text_to_timestamp}
+    return _python("cast", STRING, target, reading[target]) if target in reading else None
 
 
 def _if_matching(value: str, pattern: str, target: SqlType, shape: str) -> str:
@@ -171,11 +173,9 @@ def _if_matching(value: str, pattern: str, target: SqlType, shape: str) -> str:
     )
 
 
-def _python(what: str, source: SqlType, target: SqlType, name: str) -> Cast:
-    from penstock.functions import java_text, java_time
+def _python(what: str, source: SqlType, target: SqlType, call: Callable[..., Any]) -> Cast:
     from penstock.functions.define import call_sql, python_function
 
-    call = getattr(java_text, name, None) or getattr(java_time, name)
     function = python_function(what, (source,), target, call)
     made = call_sql(function)
     return (lambda value: made([value])), (function,)

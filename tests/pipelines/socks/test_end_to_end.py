@@ -20,12 +20,13 @@ from pipelines.socks.setup import set_up
 from pipelines.socks.socks_view import SocksView
 from tests.machine import how_slow, idle_median_ms
 from tests.pipelines.socks.oracle import pairs, smoothed
+from tests.talks.texts import text
 
 import penstock
 from penstock.sql.parser import parse
 
 pytestmark = pytest.mark.needs("mosquitto", "module:cv2", "module:sklearn", "module:paho")
-CONNECTOR, _, STREAM, SMOOTHED, WITHOUT_BLANKS, _ = parse((Path(__file__).parents[2] / "talks" / "socks.sql").read_text())
+CONNECTOR, _, STREAM, SMOOTHED, WITHOUT_BLANKS, _ = parse(text("socks"))
 TALK = "".join(f"{statement.text};\n" for statement in (CONNECTOR, STREAM, SMOOTHED, WITHOUT_BLANKS))
 SECOND = (FOLDER / "pipeline.sql").read_text().replace("size 5 seconds", "size 1 seconds")
 QUICK = load().__class__(**{**vars(load()), "window_s": 1.0, "pictures_s": 16.0})

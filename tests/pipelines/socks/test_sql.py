@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pipelines.socks.config import FOLDER
+from tests.talks.texts import text
 
 from penstock.sql.parser import parse
-
-TALK = Path(__file__).parents[2] / "talks" / "socks.sql"
 
 
 def test_what_differs_from_the_slides() -> None:
     connector, stream, without_blanks, smoothed = parse((FOLDER / "pipeline.sql").read_text())
-    talk_connector, _, talk_stream, talk_smoothed, talk_without_blanks, talk_pairs = parse(TALK.read_text())
+    talk_connector, _, talk_stream, talk_smoothed, talk_without_blanks, talk_pairs = parse(text("socks"))
     assert (connector, stream) == (talk_connector, talk_stream)
     assert parse((FOLDER / "pairs.sql").read_text()) == [talk_pairs]
     # The camera's messages say 'Blank' on every slide.

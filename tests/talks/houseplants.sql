@@ -35,6 +35,11 @@ INNER JOIN houseplant_metadata
 ON houseplant_readings.id = houseplant_metadata.id
 EMIT CHANGES;
 
+SELECT
+given_name
+FROM houseplants
+WHERE low_moisture > 20;
+
 CREATE TABLE houseplant_low_readings WITH (
   kafka_topic='houseplant-low-readings',
   format='AVRO'
