@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 
@@ -20,6 +22,17 @@ def idle_median_ms(what: str, waits_s: Sequence[float], slowness: Sequence[float
     median_ms, slow = statistics.median(waits_s) * 1000, statistics.median(slowness)
     print(f"\n{what}: median {median_ms:.0f} ms on a machine {slow:.1f} times as slow as idle, {median_ms / slow:.0f} ms of an idle one")
     return median_ms / slow
+
+
+@contextlib.contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond `size` (bytes): to a writer that is a full disk, and needs no rights."""
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
 
 
 def peak_mb(process: int) -> float:

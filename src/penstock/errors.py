@@ -65,6 +65,10 @@ class StorageError(Error):
     """The folder cannot be opened, is in use by another writer, or failed to write durably."""
 
 
+class StorageLostError(StorageError):
+    """The folder takes nothing more until it is opened anew: a write failed and what is on the disk is unknown, or it was closed."""
+
+
 class ConfigError(Error):
     """A setting, an option or a connector's configuration is unknown or has a bad value."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 import threading
@@ -9,10 +10,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import pytest
+from tests.machine import files_no_larger_than
 
 import penstock
 from penstock.errors import StorageError
+from penstock.log.embedded import environment
 
 STREAM = "CREATE STREAM s (id STRING KEY, n INT) WITH (kafka_topic='s', value_format='JSON', partitions=1);"
 COUNT = "CREATE TABLE t AS SELECT id, COUNT(*) AS c FROM s GROUP BY id;"
@@ -224,6 +228,63 @@ def test_old_windows_expire() -> None:
         kept = db.query("SELECT id, WINDOWSTART, c FROM w WHERE id = 'a';").fetchall()
         assert 10 <= len(kept) <= 13
         assert len(db.log.read("W", 0, 0)) == 60
+
+
+def shown(db: penstock.Database, state: str) -> str:
+    """What is said of the one query, once it is in this state."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        _, _, now, _, _, error = db.execute("SHOW QUERIES;")[0].rows[0]
+        if now == state:
+            return str(error)
+        with db.runtime._changed:
+            db.runtime._changed.wait(0.1)
+    raise AssertionError(f"still {now}: {error}")
+
+
+def test_a_query_without_room_on_the_disk_waits_for_it(tmp_path: Path) -> None:
+    with penstock.connect(tmp_path / "data") as db:
+        db.execute("CREATE STREAM s (id STRING KEY, n STRING) WITH (kafka_topic='s', value_format='JSON', partitions=1);")
+        db.execute("CREATE STREAM copies AS SELECT id, n FROM s;")
+        db.runtime.pause(query_id(db))
+        chance = random.Random(1)
+        db.insert("s", [{"id": str(n), "n": chance.randbytes(100_000).hex()} for n in range(30)])
+        with files_no_larger_than((tmp_path / "data" / "data.mdb").stat().st_size):
+            db.runtime.resume(query_id(db))
+            assert "There is no room left on the disk" in shown(db, "ERROR")
+            assert "ERROR: There is no room left" in db.execute(f"EXPLAIN {query_id(db)};")[0].rows[0][0]
+            assert db.log.end_offset("COPIES", 0) == 0
+        assert shown(db, "RUNNING") == ""
+        assert db.wait_idle(20)
+        assert [row[0] for row in db.query("SELECT id FROM copies;").fetchall()] == [str(n) for n in range(30)]
+
+
+def test_a_query_whose_write_failed_stays_in_error_until_the_folder_is_opened_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The failure is simulated: `environment.commit` raises what LMDB raises when the disk fails."""
+    tries: list[Any] = []
+
+    def fail(txn: Any) -> None:
+        tries.append(txn)
+        txn.abort()
+        raise lmdb.DiskError("mdb_txn_commit: Input/output error")
+
+    with penstock.connect(tmp_path / "data") as db:
+        db.execute(STREAM + COUNT)
+        db.runtime.pause(query_id(db))
+        insert(db, "a")
+        with monkeypatch.context() as patch:
+            patch.setattr(environment, "commit", fail)
+            db.runtime.resume(query_id(db))
+            assert "It writes no more. Mend the disk, then open it again." in shown(db, "ERROR")
+        thread = db.runtime.queries[query_id(db)].thread
+        assert thread is not None
+        thread.join(20)
+        assert not thread.is_alive()
+        assert len(tries) == 1
+        with pytest.raises(penstock.StorageError, match="writes no more"):
+            insert(db, "a")
+    with penstock.connect(tmp_path / "data") as db:
+        assert table(db) == {"a": 1}
 
 
 def test_a_failing_query_stands_in_error_and_is_tried_again() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -270,3 +273,53 @@ def test_push_and_pull_queries_go_on_too(db: Database) -> None:
     expected = [("g", 7), ("a", None), ("h", 7)]
     assert [tuple(r) for r in db.query("SELECT id, CAST(t AS INT) AS x FROM s;").fetchall()] == expected
     assert [tuple(r) for r in db.query("SELECT id, CAST(t AS INT) AS x FROM s EMIT CHANGES;").drain()] == expected
+
+
+def test_push_queries_report_for_themselves(db: Database) -> None:
+    db.execute(STREAM)
+    send(db, [("g", GOOD), ("a", '{"T":"x"}'), ("b", "{"), ("h", GOOD)])
+    with db.query("SELECT id, CAST(t AS INT) AS x FROM s EMIT CHANGES;") as first, db.query("SELECT id, n FROM s EMIT CHANGES;") as second:
+        first.drain()
+        second.drain()
+        told = faults(db)
+        assert [(f[1], *f[2:5]) for f in told] == [
+            ("DESERIALIZATION", "s", 0, 2), ("EVALUATION", "s", 0, 1), ("DESERIALIZATION", "s", 0, 2)
+        ]  # fmt: skip
+        assert [name.startswith("PUSH_") for name, *_ in told] == [True] * 3
+        assert told[0][0] == told[1][0] != told[2][0]
+        first.drain()
+        assert len(faults(db)) == 3
+
+
+def test_a_query_over_the_processing_log_does_not_feed_itself(db: Database, caplog: pytest.LogCaptureFixture) -> None:
+    db.execute(STREAM)
+    send(db, [("b", "{")] * 3)
+    with db.query("SELECT id FROM s EMIT CHANGES;") as query:
+        query.drain()
+    with db.query("SELECT CAST(reason AS INT) AS x FROM processing_log EMIT CHANGES;") as query:
+        assert [tuple(row) for row in query.drain()] == [(None,)] * 3
+        assert query.drain() == []
+    db.execute("CREATE STREAM o AS SELECT CAST(reason AS INT) AS x FROM processing_log;")
+    db.wait_idle()
+    assert len(written(db)) == 3
+    assert len(faults(db)) == 3
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 6
+    assert "is no INTEGER (topic penstock-processing-log, partition 0, offset 2)" in caplog.text
+
+
+def test_a_push_query_of_a_process_that_reads_only_tells_in_its_own_log(tmp_path: Path) -> None:
+    with Database(tmp_path / "db", threads=False) as writer:
+        writer.log.create_topic("s")
+        writer.execute(STREAM)
+        send(writer, [("g", GOOD)] + [("b", "{")] * 7)
+        command = (
+            "import penstock, sys\nwith penstock.connect(sys.argv[1], read_only=True) as db:\n"
+            "    print(db.query('SELECT n FROM s EMIT CHANGES;').drain())"
+        )
+        ended = subprocess.run([sys.executable, "-c", command, str(tmp_path / "db")], capture_output=True, text=True, check=True)
+        assert ended.stdout == "[(2,)]\n"
+        lines = ended.stderr.splitlines()
+        assert len(lines) == 6
+        assert lines[0].startswith("PUSH_1: value: not JSON")
+        assert lines[-1] == "PUSH_1: 2 more records could not be processed."
+        assert faults(writer) == []

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import lmdb
 import pytest
+from tests.machine import files_no_larger_than
 
-from penstock.errors import StorageError
+from penstock.errors import StorageError, StorageLostError
 from penstock.log import open_log
 from penstock.log.embedded import environment
 from penstock.log.embedded.log import EmbeddedLog
@@ -336,16 +337,33 @@ def test_a_failed_write_stops_all_writing_until_reopened(log: Log, folder: Path,
 
     with monkeypatch.context() as patch:
         patch.setattr(environment, "commit", fail)
-        with pytest.raises(StorageError, match=r"failed to write: mdb_txn_commit: Input/output error.* It writes no more"):
+        with pytest.raises(StorageLostError, match=r"failed to write: mdb_txn_commit: Input/output error.* It writes no more"):
             log.append(one(b"lost"))
     for write in (lambda: log.append(one()), lambda: log.create_topic("u"), lambda: log.begin().__enter__()):
-        with pytest.raises(StorageError, match="failed to write earlier"):
+        with pytest.raises(StorageLostError, match="failed to write earlier"):
             write()
     assert log.read("t", 0, 0).column("value").to_pylist() == [b"before"]
     log.close()
     log = open_log(folder)
     log.append(one(b"after"))
     assert log.read("t", 0, 0).column("value").to_pylist() == [b"before", b"after"]
+    log.close()
+
+
+def test_a_full_disk_refuses_what_it_has_no_room_for_and_nothing_else(log: Log, folder: Path) -> None:
+    log.append(one(b"before"))
+    size = (folder / "data.mdb").stat().st_size
+    with files_no_larger_than(size + (2 << 20)):
+        for _ in range(2):
+            with pytest.raises(StorageError, match=r"no room left on the disk .* nothing of a transaction was written") as raised:
+                log.append(one(bytes(8 << 20)))
+            assert not isinstance(raised.value, StorageLostError)
+        log.append(one(b"small"))
+    log.append(one(bytes(8 << 20)))
+    log.close()
+    log = open_log(folder)
+    values = log.read("t", 0, 0).column("value").to_pylist()
+    assert [len(value) for value in values] == [6, 5, 8 << 20]
     log.close()
 
 

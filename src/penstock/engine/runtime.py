@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from penstock.engine.evaluate import EvaluationError
 from penstock.engine.task import Task
-from penstock.errors import Error, StorageError
+from penstock.errors import Error, StorageLostError
 
 if TYPE_CHECKING:
     from penstock.log.protocol import Log
@@ -134,25 +134,22 @@ class Runtime:
     # ------------------------------------------------------------------------------------------ a query's thread
 
     def _live(self, running: Running) -> None:
-        """The life of a query's thread. A cycle that fails is tried again after a while: its transaction left nothing behind."""
+        """The life of a query's thread. A cycle that fails is tried again after a while: its transaction left nothing behind. Only where the log
+        takes nothing more until it is opened anew the query stays in ERROR."""
         try:
             while not running.stopping.is_set():
-                version = self.log.version()
                 try:
-                    busy = self._step(running)
-                except StorageError as error:
+                    version = self.log.version()
+                    if not self._step(running):
+                        self._settle(running, version)
+                        self.log.watch(version, WATCH_S)
+                except StorageLostError as error:
                     self._fail(running, error)
                     return
                 except Exception as error:  # noqa: BLE001 - one query's failure must not take the others along; it is shown and retried
                     self._fail(running, error)
                     running.stopping.wait(running.retry_s)
                     running.retry_s = min(running.retry_s * 2, RETRY_S_MAX)
-                    continue
-                if not busy:
-                    with self._changed:
-                        running.settled = version
-                        self._changed.notify_all()
-                    self.log.watch(version, WATCH_S)
         finally:
             if running.task is not None:
                 with contextlib.suppress(Exception):
@@ -167,6 +164,12 @@ class Runtime:
             busy = running.task.step()
             running.error, running.retry_s = None, RETRY_S_FIRST
             return busy
+
+    def _settle(self, running: Running, version: int) -> None:
+        """Note that nothing was waiting in the log at this version."""
+        with self._changed:
+            running.settled = version
+            self._changed.notify_all()
 
     def _fail(self, running: Running, error: Exception) -> None:
         """Note what went wrong. The task is made anew for the next try, since it may have been left half way."""

@@ -6,30 +6,23 @@ query as if it had stopped between two cycles: that is all there is to exactly-o
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from penstock.engine import memory
+from penstock.engine import faults, memory
 from penstock.engine.build import Built
 from penstock.engine.evaluate import EvaluationError, Evaluator, FunctionError
 from penstock.engine.intake import BATCH_RECORDS_MAX, Intake
-from penstock.engine.operators.sink import RECORD_HEADERS
 from penstock.engine.stage import Cycle, Fault, Origin, Stage
 from penstock.errors import DataError, RecordError
-from penstock.log.protocol import Append
 
 if TYPE_CHECKING:
     from penstock.log.protocol import Log, Snapshot, Transaction
 
 BATCH_RECORDS_FIRST = 50_000
 BATCH_RECORDS_LARGEST = 1_000_000
-PROCESSING_LOG_TOPIC = "penstock-processing-log"
 
 
 @dataclass(frozen=True)
@@ -43,7 +36,8 @@ class TaskOptions:
 
 class Task:
     """One query over one log, which is read from and, for a persistent query, committed to. A push query has `deliver`, which gets its rows and
-    returns False when it wants no more; its state lives in a log of its own that `scratch` opens when it is first needed."""
+    returns False when it wants no more, and `report`, which gets what could not be processed; its state lives in a log of its own that `scratch`
+    opens when it is first needed."""
 
     def __init__(
         self,
@@ -54,6 +48,7 @@ class Task:
         *,
         scratch: Callable[[], Log] | None = None,
         deliver: Callable[[Cycle, Stage], bool] | None = None,
+        report: Callable[[list[Fault]], None] | None = None,
     ) -> None:
         self.query = query
         self.built = built
@@ -61,6 +56,7 @@ class Task:
         self.options = options
         self.scratch = Scratch(scratch) if scratch else None
         self.deliver = deliver
+        self.report = report
         self.finished = False
         self.batch_records = min(options.batch_records, BATCH_RECORDS_FIRST)
         self.evaluator = Evaluator()
@@ -111,6 +107,8 @@ class Task:
                         self.finished = not self.deliver(cycle, stage)
                     else:
                         self.commit(cycle, positions)
+                if cycle.faults and self.report is not None:
+                    self.report(cycle.faults)
                 self._adapt(cycle, sum(len(source.records) for source in self.built.sources if source.records is not None))
                 return
             except EvaluationError:
@@ -120,11 +118,12 @@ class Task:
     def skip(self, origin: Origin, positions: dict[tuple[str, int], int], error: RecordError | FunctionError) -> None:
         """Pass over the one record of a batch, since its topic does not take what it leads to or a user's aggregate does not take it, and report it:
         no part of it is applied."""
-        if self.deliver is not None:
+        fault = Fault("EVALUATION" if isinstance(error, FunctionError) else "SERIALIZATION", str(error), *origin.of(0))
+        if self.report is not None:
+            self.report([fault])
             return
-        kind = "EVALUATION" if isinstance(error, FunctionError) else "SERIALIZATION"
         with self.log.begin() as transaction:
-            transaction.append(processing_log(self.query, [Fault(kind, str(error), *origin.of(0))]))
+            faults.report(self.query, [fault], transaction.append)
             transaction.commit_offsets(self.query, positions)
 
     def _adapt(self, cycle: Cycle, records: int) -> None:
@@ -139,8 +138,7 @@ class Task:
         """Make the cycle durable: output, processing log, positions and state, together when the cycle ends."""
         transaction = cycle.transaction
         cycle.flush()
-        if cycle.faults:
-            transaction.append(processing_log(self.query, cycle.faults))
+        faults.report(self.query, cycle.faults, transaction.append)
         transaction.commit_offsets(self.query, positions)
 
     def close(self) -> None:
@@ -176,20 +174,3 @@ class Scratch:
         """Close the log, if it was ever opened."""
         if self._log is not None:
             self._log.close()
-
-
-def processing_log(query: str, faults: list[Fault]) -> Append:
-    """The faults as records of the processing log."""
-    now = int(time.time() * 1000)
-    rows = [
-        json.dumps(
-            {"query": query, "kind": f.kind, "topic": f.topic, "partition": f.partition, "offset": f.offset, "reason": f.reason},
-            ensure_ascii=False,
-        ).encode()
-        for f in faults
-    ]
-    batch = pa.RecordBatch.from_arrays(
-        [pa.array([now] * len(rows)), pa.nulls(len(rows), pa.binary()), pa.array(rows, pa.binary()), pa.nulls(len(rows), RECORD_HEADERS)],
-        names=["timestamp", "key", "value", "headers"],
-    )
-    return Append(PROCESSING_LOG_TOPIC, 0, batch)

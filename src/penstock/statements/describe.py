@@ -107,7 +107,9 @@ def explain(db: Database, statement: ast.Explain) -> Result:
 
     if statement.query_id is not None:
         query = explained_query(db, statement)
-        text = f"{query.sql}\n\n{plan_text(query.plan)}"
+        running = db.runtime.queries.get(query.id)
+        failure = f"ERROR: {running.error}\n\n" if running and running.error else ""
+        text = f"{failure}{query.sql}\n\n{plan_text(query.plan)}"
     else:
         assert statement.statement is not None
         text = plan_text(planned(db, statement.statement))

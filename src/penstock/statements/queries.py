@@ -10,7 +10,8 @@ from penstock import plan as planner
 from penstock import settings
 from penstock.catalog.model import DataSource, PersistentQuery
 from penstock.engine.build import build
-from penstock.engine.task import PROCESSING_LOG_TOPIC, Task, TaskOptions
+from penstock.engine.faults import PROCESSING_LOG_TOPIC
+from penstock.engine.task import Task, TaskOptions
 from penstock.errors import Error, SqlError
 from penstock.plan.steps import Column, FormatSpec, Schema, Sink, Step, sources_of
 from penstock.result import Result

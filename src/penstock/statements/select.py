@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from penstock.engine.build import build
+from penstock.engine.faults import report
 from penstock.engine.pull import Pull, open_scratch
 from penstock.engine.stage import Cycle, Stage
 from penstock.engine.task import Task, TaskOptions
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 PUSH_RECORDS_MAX = 20_000
 """How many records a push query takes at once, so that little waits for who reads its rows slowly."""
+_numbers = count(1)
 
 
 def select(db: Database, statement: ast.Statement, *, timeout: float | None = None) -> Query:
@@ -89,7 +93,8 @@ def push(db: Database, plan: QueryPlan, query: Query) -> Query:
         return left[0] is None or left[0] > 0
 
     built = build(plan.root, db.schemas, db.properties)
-    task = Task(f"push-{id(query)}", built, db.log, push_options(db), scratch=open_scratch, deliver=deliver)
+    name, append = f"PUSH_{next(_numbers)}", None if db.read_only else db.log.append
+    task = Task(name, built, db.log, push_options(db), scratch=open_scratch, deliver=deliver, report=partial(report, name, append=append))
     task.finished = plan.limit == 0
     return query.fed(task, db.log.version, db.log.watch)
 

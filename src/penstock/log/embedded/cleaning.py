@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import weakref
 
-from penstock.errors import StorageError
+from penstock.errors import StorageError, StorageLostError
 from penstock.log.embedded import compaction, topics
 from penstock.log.embedded.compaction import compact
 from penstock.log.embedded.environment import Environment
 from penstock.log.embedded.merging import merge
 from penstock.log.embedded.retention import expire
+
+_logger = logging.getLogger("penstock.log")
 
 INTERVAL_S = 10.0  # after a write
 IDLE_INTERVALS = 30  # without one: 5 minutes, as Kafka's log.retention.check.interval.ms
@@ -82,6 +85,8 @@ def _run(reference: weakref.ref[Cleaner], state: _State) -> None:
             return
         try:
             cleaner.clean(None, due_only=True)
-        except StorageError:
+        except StorageLostError:
             return  # the log can write no more; whoever writes to it is told
+        except StorageError as error:
+            _logger.warning("Topics could not be cleaned: %s", error)  # it is tried again
         del cleaner

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+import resource
 import shutil
 import struct
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import lmdb
 
-from penstock.errors import Error, StorageError
+from penstock.errors import Error, StorageError, StorageLostError
 from penstock.log.embedded.folder import DATA_FILE, WriterLock, memory_folder, prepare
 
 if TYPE_CHECKING:
@@ -25,6 +29,8 @@ MAP_BYTES_MIN = 1 << 28
 READERS_MAX = 1024
 POLL_S = 0.025  # how often a reading process looks whether the writing one has committed
 GROW_WAIT_S = 0.5
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FREE_BYTES_MIN = 1 << 20  # a write that found less room was cut short for want of it
 CLOSE_WAIT_S = 10.0
 CLOCK = b"clock"
 NUMBER = struct.Struct("<q")
@@ -124,6 +130,8 @@ class Environment:
             if folder is None:
                 shutil.rmtree(place)  # the open files live on without a name, and end with the process however that ends
         self._failure: str | None = None
+        self._crowded = False
+        """Whether a transaction found the map too small."""
         self._closed = False
         self._writer = threading.Lock()
         self._writing_thread: int | None = None
@@ -160,12 +168,15 @@ class Environment:
                     f"{place / DATA_FILE} cannot be opened: {error}.", mend="Check the folder's permissions, or restore it."
                 ) from error
         self._map_bytes = size
+        self._file = os.open(place / DATA_FILE, os.O_RDONLY)  # to ask how large it is: a log in memory loses its name
+        self._close_file = weakref.finalize(self, os.close, self._file)
         try:
             if not self.read_only:
                 self._env.reader_check()  # readers that died keep old pages alive until they are found
             self._tables = [self._env.open_db(name, create=not self.read_only) for name in (b"meta", b"batches", b"state")]
         except lmdb.Error as error:
             self._env.close()
+            self._close_file()
             raise StorageError(f"{place / DATA_FILE} cannot be read: {error}.", mend="Restore the folder from a copy.") from error
 
     @property
@@ -180,7 +191,7 @@ class Environment:
         """A consistent view for reading. With `buffers` values are memory of the map: not to be kept beyond the block."""
         with self._readers_changed:
             if self._closed:
-                raise StorageError(f"The log {self.name} is closed.", mend="Open it again.")
+                raise StorageLostError(f"The log {self.name} is closed.", mend="Open it again.")
             self._readers += 1
         try:
             txn = self._begin_reading(buffers)
@@ -231,9 +242,9 @@ class Environment:
         if self.read_only:
             raise StorageError(f"The log {self.name} is open read-only.", mend="Write from the process that has it open for writing.")
         if self._closed:
-            raise StorageError(f"The log {self.name} is closed.", mend="Open it again.")
+            raise StorageLostError(f"The log {self.name} is closed.", mend="Open it again.")
         if self._failure:
-            raise StorageError(
+            raise StorageLostError(
                 f"The log {self.name} failed to write earlier ({self._failure}), and writes no more.", mend="Mend the disk, then open it again."
             )
         if self._writing_thread == threading.get_ident():
@@ -245,7 +256,7 @@ class Environment:
         try:
             txn = self._env.begin(write=True)
         except lmdb.Error as error:
-            raise self._poison(error) from error
+            raise self._poisoned(error) from error
         # nobody else commits while this one writes: what is committed now is what it began from
         lender = Lender(self._begin_reading, txn.id() - 1)
         view = self._view(txn, lender)
@@ -255,42 +266,60 @@ class Environment:
             finally:
                 lender.end()
             version = view.number(CLOCK)
-        except lmdb.MapFullError as error:
-            txn.abort()
-            raise StorageError(f"A transaction is larger than the space left for {self.name}.", mend="Write less in one transaction.") from error
         except (lmdb.Error, OSError) as error:
             txn.abort()
-            raise self._poison(error) from error
+            raise self._failed(error) from error
         except BaseException:
             txn.abort()
             raise
         try:
             commit(txn)
-        except lmdb.MapFullError as error:
-            raise StorageError(f"A transaction is larger than the space left for {self.name}.", mend="Write less in one transaction.") from error
         except (lmdb.Error, OSError) as error:
-            raise self._poison(error) from error
+            raise self._failed(error) from error
         if version != self._version:
             with self._changed:
                 self._version = version
                 self._changed.notify_all()
 
-    def _poison(self, error: Exception) -> Error:
+    def _failed(self, error: Exception) -> Error:
+        """What to raise for a transaction that could not be written. Where there was no room for it nothing that counts was touched, and the next
+        one, which writes all its pages itself, may find room."""
+        if isinstance(error, lmdb.MapFullError):
+            self._crowded = True
+            return StorageError(f"A transaction is larger than the space left for {self.name}.", mend="Write less in one transaction.")
+        code = getattr(error, "code", None) or getattr(error, "errno", None)
+        # LMDB calls a write that was cut short an input/output error, whatever cut it short
+        if code in FULL or (code == errno.EIO and self._room_bytes() < FREE_BYTES_MIN):
+            return StorageError(
+                f"There is no room left on the disk of {self.name}, so nothing of a transaction was written.",
+                mend="Make room on the disk, or shorten the retention of topics; what was to be written may then be tried again.",
+            )
+        return self._poisoned(error)
+
+    def _poisoned(self, error: Exception) -> Error:
         """After a failed write what is on the disk is unknown to the process: only opening the folder anew reads it again."""
         self._failure = str(error)
-        return StorageError(f"The log {self.name} failed to write: {error}. It writes no more.", mend="Mend the disk, then open it again.")
+        return StorageLostError(f"The log {self.name} failed to write: {error}. It writes no more.", mend="Mend the disk, then open it again.")
+
+    def _room_bytes(self) -> int:
+        """By how much the file may grow: what its disk has free, and what a limit on the size of this process's files (ulimit -f) leaves."""
+        disk, size = os.fstatvfs(self._file), os.fstat(self._file).st_size
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        free = disk.f_bavail * disk.f_frsize
+        return free if limit == resource.RLIM_INFINITY else min(free, limit - size)
 
     def _grow_where_half_full(self) -> None:
         if self._map_bytes == MAP_BYTES_MAX:
             return
         info = self._env.info()
-        if info["last_pgno"] * self._env.stat()["psize"] * 2 < self._map_bytes:
+        if info["last_pgno"] * self._env.stat()["psize"] * 2 < self._map_bytes and not self._crowded:
             return
         with self._readers_changed:
             if not self._readers_changed.wait_for(lambda: self._readers == 0, GROW_WAIT_S):
                 return  # LMDB maps anew only while no transaction is open: the next write tries again
             self._map_bytes = min(self._map_bytes * 4, MAP_BYTES_MAX)
             self._env.set_mapsize(self._map_bytes)
+            self._crowded = False
 
     # Change
 
@@ -339,6 +368,7 @@ class Environment:
             if not self._readers_changed.wait_for(lambda: self._readers == 0, CLOSE_WAIT_S):
                 raise StorageError(f"The log {self.name} was closed while a snapshot of it is open.", mend="Close snapshots first.")
             self._env.close()
+            self._close_file()
             self._release()
 
     def _release(self) -> None:

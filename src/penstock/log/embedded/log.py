@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pyarrow as pa
 
-from penstock.errors import StorageError
+from penstock.errors import StorageError, StorageLostError
 from penstock.log.embedded import groups, partitions, topics
 from penstock.log.embedded.appending import Appender
 from penstock.log.embedded.cleaning import Cleaner
@@ -174,6 +174,6 @@ class EmbeddedLog(Log):
 
     def _check(self, *, writing: bool = True) -> None:
         if self._closed:
-            raise StorageError(f"The log {self._environment.name} is closed.", mend="Open it again.")
+            raise StorageLostError(f"The log {self._environment.name} is closed.", mend="Open it again.")
         if writing and self._read_only:
             raise StorageError(f"The log {self._environment.name} is open read-only.", mend="Write through the handle that is open for writing.")

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 from confluent_kafka.admin import OffsetSpec
 
-from penstock.errors import StorageError, TopicError
+from penstock.errors import StorageError, StorageLostError, TopicError
 from penstock.log.kafka.changes import Changes
 from penstock.log.kafka.connection import Connection
 from penstock.log.kafka.groups import Groups
@@ -178,7 +178,7 @@ class KafkaLog(Log):
 
     def _check(self) -> None:
         if self._closed:
-            raise StorageError(f"The log {self._name} is closed.", mend="Open it again.")
+            raise StorageLostError(f"The log {self._name} is closed.", mend="Open it again.")
 
     def _check_outside(self) -> None:
         if self._writing_thread == threading.get_ident():

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from penstock import settings
-from penstock.engine.task import PROCESSING_LOG_TOPIC
+from penstock.engine.faults import PROCESSING_LOG_TOPIC
 from penstock.errors import ConfigError
 from penstock.plan.steps import sources_of
 from penstock.server.answers import Refusal, answer
