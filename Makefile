@@ -36,7 +36,6 @@ soak: environment  ## the long tests: kill and restart for as long as SOAK_MINUT
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
 
 lock: environment  ## renew requirements.lock from pyproject.toml
-	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/python scripts/lock.py $(LOCK_ARGS)
 
 environment:
