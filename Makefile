@@ -1,11 +1,13 @@
 # Each target is the only command needed: it makes .venv and installs what it lacks first.
-# PYTHON=/path/to/python3.11 chooses the interpreter, DEMO the system that is shown; PYTEST_ARGS and DEMO_ARGS are passed on.
+# PYTHON=/path/to/python3.11 chooses the interpreter, DEMO the system that is shown; PYTEST_ARGS and DEMO_ARGS are passed on. TEST_PROCESSES says how
+# many processes share the tests (each starts the servers that its own need, half a GB at most); 0 runs them in one.
 
 .PHONY: help demo test lint docs bench soak lock environment clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
+TEST_PROCESSES ?= 2
 DEMO ?= houseplants
 DEMO_ARGS ?=
 
@@ -20,7 +22,7 @@ test: environment  ## everything that must hold: lint, types, documentation, tes
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python scripts/docs.py --check
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: environment  ## ruff and strict mypy
 	$(BIN)/ruff check .

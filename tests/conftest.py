@@ -6,8 +6,22 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+LONG = (
+    "test_conformance.py", "pipelines/ratings/test_end_to_end.py", "connect/test_kills_of_databases.py", "pipelines/carparks/test_end_to_end.py",
+    "pipelines/survey/test_end_to_end.py", "connect/test_jdbc_sink.py", "engine/test_crash.py", "pipelines/socks/test_end_to_end.py",
+    "fuzz/test_fuzz.py", "engine/test_batches.py", "connect/test_elasticsearch_sink.py", "bots/test_telegram.py",
+)  # fmt: skip
+"""The files that take longest, longest first: they begin first, so that of several processes none works on alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    turn = {Path(__file__).parent / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: turn.get(item.path, len(LONG)))
 
 
 def require(present: object, what: str, mend: str) -> None:

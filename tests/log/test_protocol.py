@@ -113,12 +113,18 @@ def test_reading_from_a_time(log: Log, topic: str) -> None:
     assert log.offset_at(topic, 1, T0) == 0
 
 
-def test_sequence_never_falls_within_a_partition(log: Log, topic: str) -> None:
+def test_what_is_written_together_shares_a_sequence_number_below_that_of_what_follows(log: Log, topic: str) -> None:
     for i in range(3):
-        log.append(Append(topic, 0, records([(T0 + i, None, b"a")])), Append(topic, 1, records([(T0 + i, None, b"b")])))
-    for partition in (0, 1):
-        sequence = log.read(topic, partition, 0).column("sequence").to_pylist()
-        assert sequence == sorted(sequence)
+        two = (Append(topic, partition, records([(T0, None, b"a"), (T0 - i, None, b"b")])) for partition in (0, 1))
+        if i == 1:
+            with log.begin() as transaction:
+                for append in two:
+                    transaction.append(append)
+        else:
+            log.append(*two)
+    first, second = (log.read(topic, partition, 0).column("sequence").to_pylist() for partition in (0, 1))
+    assert first == second
+    assert first[0] == first[1] < first[2] == first[3] < first[4] == first[5]
 
 
 def test_topics_are_listed_with_their_settings(log: Log, topic_name: Callable[[], str]) -> None:

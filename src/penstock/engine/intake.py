@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pyarrow as pa
 
+from penstock.engine.arrival import certain, line, turns
 from penstock.engine.operators.source import Records, Source
 from penstock.engine.stage import Origin
 from penstock.log.protocol import Log, Snapshot
 
 BATCH_RECORDS_MAX = 200_000
 BATCH_BYTES_MAX = 64 << 20
-
-
-@dataclass
-class Part:
-    """Records of one partition, as one source of the query reads them."""
-
-    source: int
-    topic: str
-    partition: int
-    batch: pa.RecordBatch
-    finished: bool  # nothing was left behind
 
 
 class Intake:
@@ -34,7 +22,9 @@ class Intake:
         self.log = log
         self.positions: dict[tuple[str, int], int] = {}
         committed = log.committed(group)
-        for topic in {s.step.topic for s in sources}:
+        tables = {s.step.topic for s in sources if s.step.kind == "TABLE"}
+        # of what came together a table's rows come first, for whoever joins them
+        for topic in sorted({s.step.topic: None for s in sources}, key=lambda topic: topic not in tables):
             info = log.topic(topic)
             for partition in range(info.partitions if info else 0):
                 place = (topic, partition)
@@ -44,8 +34,7 @@ class Intake:
     def take(self, snapshot: Snapshot | Log, limit: int = BATCH_RECORDS_MAX) -> tuple[Origin, dict[tuple[str, int], int]] | None:
         """Give each source its next records; return where they came from and the positions behind them, or None where there is nothing new.
 
-        Of several topics or partitions, only those records are taken before which nothing can still turn up: all have smaller
-        sequence numbers than whatever was left unread. A limit of 1 means the very next record.
+        Of several topics or partitions, only those records are taken before which nothing can still turn up. A limit of 1 means the very next record.
         """
         waiting = [place for place, offset in self.positions.items() if snapshot.end_offset(*place) > offset]
         each = max(limit // max(len(waiting), 1), 1)
@@ -55,62 +44,41 @@ class Intake:
             for source in self.sources:
                 source.records = None
             return None
-        horizon: int | None = None
         if limit == 1:
-            place = min(read, key=lambda place: read[place]["sequence"][0].as_py())
+            place = min(read, key=lambda place: (read[place]["sequence"][0].as_py(), read[place]["timestamp"][0].as_py()))
             read = {place: read[place].slice(0, 1)}
-        elif len(self.positions) > 1:
-            for place, batch in read.items():
-                if batch["offset"][-1].as_py() + 1 < snapshot.end_offset(*place):
-                    last = batch["sequence"][-1].as_py()
-                    horizon = last if horizon is None else min(horizon, last)
-        if horizon is not None:
-            read = {place: up_to(batch, horizon) for place, batch in read.items()}
-            read = {place: batch for place, batch in read.items() if batch.num_rows}
+        if len(read) == 1:
+            places = [np.arange(batch.num_rows) for batch in read.values()]
+        else:
+            read, places = in_line(read, [batch["offset"][-1].as_py() + 1 < snapshot.end_offset(*place) for place, batch in read.items()])
         positions = {place: batch["offset"][-1].as_py() + 1 for place, batch in read.items()}
-        return self.deal(read), positions
+        return self.deal(read, places), positions
 
-    def deal(self, read: dict[tuple[str, int], pa.RecordBatch]) -> Origin:
-        """Hand the records to the sources, each with its place in the order of arrival."""
-        parts = [
-            (number, topic, partition, batch)
-            for (topic, partition), batch in read.items()
-            for number, source in enumerate(self.sources)
-            if source.step.topic == topic
-        ]
-        places = arrival([batch["sequence"].to_numpy() for *_, batch in parts])
+    def deal(self, read: dict[tuple[str, int], pa.RecordBatch], places: list[np.ndarray]) -> Origin:
+        """Hand the records to the sources, each with its place in the order of arrival. Where two sources read a topic, a record has two places, one
+        right behind the other."""
+        readers = {topic: [number for number, source in enumerate(self.sources) if source.step.topic == topic] for topic, _ in read}
+        most = max(len(numbers) for numbers in readers.values())
         origin = Origin()
         mine: list[list[tuple[int, pa.RecordBatch, np.ndarray]]] = [[] for _ in self.sources]
-        at = 0
-        for number, topic, partition, batch in parts:
-            span = places[at : at + batch.num_rows]
-            at += batch.num_rows
-            origin.parts.append((number, topic, partition, pa.array(span), batch["offset"]))
-            if batch["headers"].null_count < batch.num_rows:
-                origin.headed.append((pa.array(span), batch["headers"]))
-            mine[number].append((partition, batch, span))
+        for ((topic, partition), batch), turns_of in zip(read.items(), places, strict=True):
+            for turn, number in enumerate(readers[topic]):
+                span = turns_of if most == 1 else turns_of * most + turn
+                origin.parts.append((number, topic, partition, pa.array(span), batch["offset"]))
+                if batch["headers"].null_count < batch.num_rows:
+                    origin.headed.append((pa.array(span), batch["headers"]))
+                mine[number].append((partition, batch, span))
         for source, share in zip(self.sources, mine, strict=True):
             source.records = gather(share)
         return origin
 
 
-def up_to(batch: pa.RecordBatch, horizon: int) -> pa.RecordBatch:
-    """The records whose sequence number is at most `horizon`."""
-    wanted = batch["sequence"].to_numpy() <= horizon
-    count = int(wanted.sum())
-    # the numbers rise in all but some homes of the log, and then nothing need be copied
-    return batch.slice(0, count) if wanted[:count].all() else batch.filter(pa.array(wanted))
-
-
-def arrival(sequences: list[np.ndarray]) -> np.ndarray:
-    """The place of each record of several parts in the order of arrival. Records of one sequence number keep the order of their partition."""
-    together = sequences[0] if len(sequences) == 1 else np.concatenate(sequences)
-    if (together[1:] >= together[:-1]).all():
-        return np.arange(len(together))
-    order = np.argsort(together, kind="stable")
-    places = np.empty(len(order), np.int64)
-    places[order] = np.arange(len(order))
-    return places
+def in_line(read: dict[tuple[str, int], pa.RecordBatch], unread: list[bool]) -> tuple[dict[tuple[str, int], pa.RecordBatch], list[np.ndarray]]:
+    """Of the next records of several partitions those whose turn is certain, and their places. `unread`: whether there are more of a partition's."""
+    keys = turns(list(read.values()))
+    counts = certain(keys, unread)
+    taken = {place: batch.slice(0, count) for (place, batch), count in zip(read.items(), counts, strict=True) if count}
+    return taken, line([key[:count] for key, count in zip(keys, counts, strict=True) if count])
 
 
 def gather(share: list[tuple[int, pa.RecordBatch, np.ndarray]]) -> Records | None:

@@ -2,9 +2,9 @@
 
 Records travel as Arrow record batches with the columns of `RECORD_FIELDS`; a batch read back has `offset` and `sequence` before them.
 
-`sequence` (int64) orders records over all topics and partitions of a log by arrival: it never falls within a partition, and a record appended by
-an earlier transaction has a smaller one than any of a later transaction. A query over several topics takes records in this order, so that
-however the input is split into batches, its results are the same. Kafka has no such order: there it is the record's timestamp.
+`sequence` (int64) orders records over all topics and partitions of a log by arrival: records that became durable together share one, and it is
+smaller than that of any later write. Kafka has no such order: there it is the record's timestamp, which may fall within a partition.
+A query over several topics or partitions merges them by sequence, then timestamp (`penstock.engine.arrival`).
 Nothing above this package may know which home it talks to.
 """
 

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import pyarrow as pa
 
 from penstock.errors import Error
@@ -86,21 +85,17 @@ def _is_valid(view: View, request: _Request) -> bool:
 
 
 def _append_together(view: View, requests: list[_Request]) -> None:
-    """Write the records of each partition as one batch; their sequences tell the order in which they arrived among the others."""
-    groups: dict[tuple[str, int], list[tuple[_Request, int, pa.RecordBatch, int]]] = {}
+    """Write the records of each partition as one batch. All have one sequence number: nobody has waited for another's."""
+    groups: dict[tuple[str, int], list[tuple[_Request, int, pa.RecordBatch]]] = {}
     total = sum(append.records.num_rows for request in requests for append in request.appends)
     sequence = view.advance(CLOCK, total) if total else 0
     for request in requests:
         request.offsets = [0] * len(request.appends)
         for index, append in enumerate(request.appends):
-            groups.setdefault((append.topic, append.partition), []).append((request, index, append.records, sequence))
-            sequence += append.records.num_rows
+            groups.setdefault((append.topic, append.partition), []).append((request, index, append.records))
     for (name, partition), members in groups.items():
-        together, sequences = members[0][2], None
-        if len(members) > 1:
-            together = pa.concat_batches([batch for _, _, batch, _ in members])
-            sequences = np.concatenate([np.arange(first, first + batch.num_rows) for _, _, batch, first in members])
-        offset = partitions.append(view, require(view, name), partition, together, members[0][3], sequences)
-        for request, index, batch, _ in members:
+        together = pa.concat_batches([batch for _, _, batch in members]) if len(members) > 1 else members[0][2]
+        offset = partitions.append(view, require(view, name), partition, together, sequence)
+        for request, index, batch in members:
             request.offsets[index] = offset
             offset += batch.num_rows

@@ -1,7 +1,8 @@
 """A stored batch: a header of 40 bytes, then the message of an Arrow IPC record batch (its schema is known, so it is not stored).
 
-The key is (topic id, partition, offset of the first record), big-endian, so that keys sort as the records do. Offsets and sequences count up
-by one from the first record's, unless a flag says that they are stored as columns: compaction leaves gaps in offsets, merging in sequences.
+The key is (topic id, partition, offset of the first record), big-endian, so that keys sort as the records do. Offsets count up by one from the first
+record's, unless a flag says that they are stored as a column: compaction leaves gaps. Sequences are all that of the first record (a batch as it was
+written), count up by one from it (single records merged), or are stored as a column.
 Where no record has headers, their column is not stored: Arrow writes a list column's buffers even where all of it is null.
 """
 
@@ -23,6 +24,7 @@ VERSION = 1
 EXPLICIT_OFFSETS = 1
 EXPLICIT_SEQUENCES = 2
 NO_HEADERS = 4
+ONE_SEQUENCE = 8
 HEADERS_AT = RECORDS.get_field_index("headers")
 NO_HORIZON = -1
 OFFSET_COLUMN, SEQUENCE_COLUMN = pa.field("offset", pa.int64()), pa.field("sequence", pa.int64())
@@ -54,15 +56,15 @@ def encode(
     offsets: np.ndarray[Any, Any] | None = None,
     sequences: np.ndarray[Any, Any] | None = None,
 ) -> bytes:
-    """The stored form of records (columns of RECORDS); `offsets` and `sequences` are stored where they do not count up."""
-    flags = 0
+    """The stored form of records (columns of RECORDS). `sequence` is that of the first, and of all where no `sequences` are given."""
+    flags = ONE_SEQUENCE if sequences is None or bool((sequences == sequence).all()) else 0
     if batch.column(HEADERS_AT).null_count == batch.num_rows:
         flags |= NO_HEADERS
         batch = batch.remove_column(HEADERS_AT)
     if offsets is not None and not counts_up(offsets):
         flags |= EXPLICIT_OFFSETS
         batch = batch.append_column(OFFSET_COLUMN, pa.array(offsets, pa.int64()))
-    if sequences is not None and not counts_up(sequences):
+    if sequences is not None and not flags & ONE_SEQUENCE and not counts_up(sequences):
         flags |= EXPLICIT_SEQUENCES
         batch = batch.append_column(SEQUENCE_COLUMN, pa.array(sequences, pa.int64()))
     timestamps = batch.column(0)
@@ -88,7 +90,7 @@ def _schema(flags: int) -> pa.Schema:
     return schema.append(SEQUENCE_COLUMN) if flags & EXPLICIT_SEQUENCES else schema
 
 
-_SCHEMAS = [_schema(flags) for flags in range(8)]
+_SCHEMAS = [_schema(flags) for flags in range(16)]
 
 
 def decode(value: bytes, base: int) -> pa.RecordBatch:
@@ -97,15 +99,19 @@ def decode(value: bytes, base: int) -> pa.RecordBatch:
     stored = pa.ipc.read_record_batch(pa.py_buffer(value).slice(HEADER.size), _SCHEMAS[flags])
     if flags & NO_HEADERS:
         stored = stored.add_column(HEADERS_AT, RECORDS.field(HEADERS_AT), no_headers(count))
-    if not flags & (EXPLICIT_OFFSETS | EXPLICIT_SEQUENCES):
-        return numbered(stored, np.arange(base, base + count), np.arange(sequence, sequence + count))
     offsets = stored.column("offset").to_numpy() if flags & EXPLICIT_OFFSETS else np.arange(base, base + count)
-    sequences = stored.column("sequence").to_numpy() if flags & EXPLICIT_SEQUENCES else np.arange(sequence, sequence + count)
-    return numbered(stored.select(range(len(RECORDS))), offsets, sequences)
+    if flags & ONE_SEQUENCE:
+        sequences = np.full(count, sequence)
+    else:
+        sequences = stored.column("sequence").to_numpy() if flags & EXPLICIT_SEQUENCES else np.arange(sequence, sequence + count)
+    if flags & (EXPLICIT_OFFSETS | EXPLICIT_SEQUENCES):
+        stored = stored.select(range(len(RECORDS)))
+    return numbered(stored, offsets, sequences)
 
 
 def decode_all(values: Sequence[tuple[int, bytes]]) -> pa.RecordBatch:
-    """The records of stored batches, given as (first offset, value), in one. Those that count up are numbered together: small ones are many."""
+    """The records of stored batches, given as (first offset, value), in one. Those without columns for numbers are numbered together, since
+    small ones are many."""
     if len(values) == 1:
         return decode(values[0][1], values[0][0])
     parts, sequences, counts = [], [], []
@@ -124,7 +130,10 @@ def decode_all(values: Sequence[tuple[int, bytes]]) -> pa.RecordBatch:
     together = pa.concat_batches(parts)
     if kind & NO_HEADERS:
         together = together.add_column(HEADERS_AT, RECORDS.field(HEADERS_AT), no_headers(together.num_rows))
-    return numbered(together, np.repeat(bases - begins, counts) + rows, np.repeat(np.array(sequences) - begins, counts) + rows)
+    offsets = np.repeat(bases - begins, counts) + rows
+    if kind & ONE_SEQUENCE:
+        return numbered(together, offsets, np.repeat(np.array(sequences), counts))
+    return numbered(together, offsets, np.repeat(np.array(sequences) - begins, counts) + rows)
 
 
 def encode_read(batch: pa.RecordBatch, *, horizon: int = NO_HORIZON) -> bytes:

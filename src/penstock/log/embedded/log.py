@@ -11,7 +11,7 @@ from penstock.errors import StorageError, StorageLostError
 from penstock.log.embedded import groups, partitions, topics
 from penstock.log.embedded.appending import Appender
 from penstock.log.embedded.cleaning import Cleaner
-from penstock.log.embedded.environment import Environment, View
+from penstock.log.embedded.environment import CLOCK, Environment, View
 from penstock.log.embedded.state import delete_stores, open_store
 from penstock.log.protocol import Append, Log, Snapshot, StateStore, TopicConfig, TopicInfo, Transaction
 from penstock.log.records import check_records, conform
@@ -23,12 +23,15 @@ class EmbeddedTransaction(Transaction):
     def __init__(self, view: View) -> None:
         self._view = view
         self._stores: dict[str, StateStore] = {}
+        self._sequence: int | None = None
 
     def append(self, append: Append) -> int:
         records = conform(append.records)
         topic = topics.require(self._view, append.topic, append.partition)
         check_records(topic.info, records)
-        return partitions.append(self._view, topic, append.partition, records)
+        before = self._view.advance(CLOCK, records.num_rows)
+        self._sequence = before if self._sequence is None else self._sequence
+        return partitions.append(self._view, topic, append.partition, records, self._sequence)
 
     def commit_offsets(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
         groups.commit(self._view, group, offsets)

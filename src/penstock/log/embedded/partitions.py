@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from penstock.errors import TopicError
 from penstock.log.embedded.batches import KEY, decode, decode_all, encode, header_of
-from penstock.log.embedded.environment import CLOCK, View
+from penstock.log.embedded.environment import View
 from penstock.log.embedded.topics import Head, Topic, head, put_head, require
 from penstock.log.records import NOTHING_READ
 
@@ -22,15 +22,13 @@ def append(
     topic: Topic,
     partition: int,
     batch: pa.RecordBatch,
-    sequence: int | None = None,
-    sequences: np.ndarray[Any, Any] | None = None,
+    sequence: int,
 ) -> int:
-    """Append checked records (columns of RECORDS); return the offset of the first. Where the caller has numbered them already, `sequence` is the
-    first's, and `sequences` all, where they do not count up."""
+    """Append checked records (columns of RECORDS), all with one sequence number; return the offset of the first."""
     place = head(view, topic, partition)
     if not batch.num_rows:
         return place.end
-    value = encode(batch, view.advance(CLOCK, batch.num_rows) if sequence is None else sequence, sequences=sequences)
+    value = encode(batch, sequence)
     view.txn.put(KEY.pack(topic.id, partition, place.end), value, db=view.batches)
     after = place._replace(end=place.end + batch.num_rows, bytes=place.bytes + len(value), batches=place.batches + 1)
     put_head(view, topic, partition, after)
