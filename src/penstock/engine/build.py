@@ -120,6 +120,6 @@ def backing(sink: steps.Sink) -> Backing | None:
     while isinstance(step, steps.Select | steps.Filter):
         above.append(step)
         step = step.input
-    if not isinstance(step, steps.Aggregate) or (step.window and step.window.kind == "SESSION"):
+    if not isinstance(step, steps.Aggregate):
         return None
     return Backing(step, f"{len(above) + 1}-aggregate", tuple(above))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from penstock import formats
 from penstock.engine.build import Backing, Builder, backing
@@ -21,6 +22,7 @@ from penstock.engine.intake import gather
 from penstock.engine.keys import Keys, state_keys
 from penstock.engine.operators.aggregate import Grouping, window_starts
 from penstock.engine.operators.contract import Operator
+from penstock.engine.operators.session import kept_sessions
 from penstock.engine.operators.sink import unkept
 from penstock.engine.operators.source import HEADERS, Records, Source, as_columns, options
 from penstock.engine.pull_order import in_order
@@ -163,17 +165,22 @@ class Pull:
     def groups(self, found: Backing, query: PersistentQuery, snapshot: Snapshot, cycle: Cycle) -> Stage:
         """The groups of an aggregate, with what the query makes of them."""
         grouping = Grouping(found.aggregate, query.properties)
-        keys, columns = self.stored(grouping.table(snapshot.state(f"{query.id}/{found.name}/groups")), grouping)
+        window, store = found.aggregate.window, snapshot.state(f"{query.id}/{found.name}/groups")
+        bounds: dict[str, pa.Array] = {}
+        if window and window.kind == "SESSION":
+            wanted = None if self.plan.lookup is None else packed(self.plan.lookup, grouping.keys)
+            bounds, columns = kept_sessions(store, grouping.codec, wanted)
+        else:
+            keys, columns = self.stored(grouping.table(store), grouping)
+            if window:
+                starts = window_starts(keys)
+                bounds = {"_ws": starts, "_we": pc.add(starts, window.size_ms)}
         width = len(grouping.keys) + len(grouping.carried)
         names = [f"c{i}" for i in range(width)] + [f"m{i}" for i in range(len(grouping.state))] + ["_t", "_p"]
-        table = pa.table(dict(zip(names, columns, strict=True)))
+        table = pa.table(dict(zip(names, columns, strict=True)) | bounds)
         cycle.need(grouping.needs)
         results = [f"{sql} AS c{width + i}" for i, sql in enumerate(grouping.results("m", careful=cycle.careful))]
-        meta = ["_t", "_p", "row_number() OVER () AS _o", "CAST(NULL AS BIGINT) AS _g", "TRUE AS _present"]
-        window = found.aggregate.window
-        if window:
-            table = table.append_column("_ws", window_starts(keys))
-            meta += ["_ws", f"_ws + {window.size_ms} AS _we"]
+        meta = ["_t", "_p", "row_number() OVER () AS _o", "CAST(NULL AS BIGINT) AS _g", "TRUE AS _present", *bounds]
         sql = f"SELECT {', '.join([*[f'c{i}' for i in range(width)], *results, *meta])} FROM {cycle.bind(table)}"
         operator: Operator = Fixed(found.aggregate, Stage(sql, found.aggregate.schema, windowed=window is not None))
         for step in reversed(found.above):

@@ -8,9 +8,9 @@ however many older ones are kept. Where closed ones alone are emitted, a second 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,13 +20,16 @@ from penstock.engine.operators.aggregate import LONGEST_AGO, Grouping, empty_sta
 from penstock.engine.operators.contract import Operator
 from penstock.engine.operators.session_bounds import Moments, Rules, Sessions, Spans, sessions
 from penstock.engine.operators.sides import Numbers64, big_endians
-from penstock.engine.rows import pack_keys
+from penstock.engine.rows import RowCodec, pack_keys
 from penstock.engine.sql import Compiler
 from penstock.engine.stage import Cycle, Stage
-from penstock.engine.state import Numbers, Rows, big_endian, bounded
+from penstock.engine.state import Numbers, Rows, beyond, big_endian, bounded
 from penstock.functions.duckdb import duckdb_type
 from penstock.plan import steps
 from penstock.sql.types import STRING
+
+if TYPE_CHECKING:
+    from penstock.log.protocol import StateStore
 
 MINUTE_MS = 60 * 1000
 
@@ -313,6 +316,27 @@ class SessionAggregate:
             f"SELECT {', '.join([*columns, *meta])} FROM {cycle.bind(rows)}", self.step.schema, is_table=True, windowed=True, old=self.old,
             empty=rows.num_rows == 0,
         )  # fmt: skip
+
+
+def kept_sessions(store: StateStore, codec: RowCodec, wanted: Sequence[bytes] | None) -> tuple[dict[str, pa.Array], list[pa.Array]]:
+    """The stored sessions, all or those of these keys: the bounds (`_ws`, `_we`) and the columns of each. Of each bucket that there is only the
+    wanted keys are read."""
+    rows = Rows(store, codec)
+    if wanted is None:
+        keys, columns = rows.scan()
+    else:
+        prefixes = [place + framed(key) for place in buckets(store) for key in sorted(wanted)] if wanted else []
+        keys, columns = rows.scan_many([(prefix, prefix + b"\xff" * 16) for prefix in prefixes])
+    ends, starts = bounds([key[-16:] for key in keys])
+    return {"_ws": pa.array(starts), "_we": pa.array(ends)}, columns
+
+
+def buckets(store: StateStore) -> Iterator[bytes]:
+    """What the keys of each partition's buckets begin with."""
+    at = b""
+    while (item := next(store.scan(at), None)) is not None:
+        yield item[0][:10]
+        at = beyond(item[0][:10])
 
 
 def replaced(table: pa.Table, rows: pa.Table, at: Numbers64) -> pa.Table:
