@@ -11,12 +11,19 @@ from tests.kafka_broker import kafka_bootstrap  # noqa: F401  # a fixture
 
 from penstock.errors import StorageError
 from penstock.log import open_kafka, open_log
+from penstock.log.embedded import cleaning
 from penstock.log.protocol import Log
 
 # What a home lacks, by the name of the test: (home, test) -> why. Nothing else in the tests tells homes apart.
 LACKS: dict[tuple[str, str], str] = {
     ("kafka", "test_what_is_written_together_shares_a_sequence_number_below_that_of_what_follows"): "Kafka knows no order over topics",
 }
+
+
+@pytest.fixture(autouse=True)
+def no_retention(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records of these tests are years old: on a busy machine a test would last until the cleaner takes them."""
+    monkeypatch.setattr(cleaning, "INTERVAL_S", 3600.0)
 
 
 @pytest.fixture(params=["memory", "folder", "kafka"])

@@ -18,6 +18,8 @@ def open_kafka_log(bootstrap: str, properties: dict[str, str]) -> Log:
         from penstock.log.kafka.connection import Connection
         from penstock.log.kafka.log import KafkaLog
     except ImportError as error:
+        if (error.name or "").split(".")[0] != "confluent_kafka":
+            raise
         raise ConfigError("A log on Kafka needs the package confluent-kafka.", mend="pip install 'penstock[kafka]'") from error
 
     folder = properties.pop(STATE_DIR, None)
