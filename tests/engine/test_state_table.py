@@ -16,7 +16,7 @@ from penstock.engine import table as table_module
 from penstock.engine.cycle_state import CycleState
 from penstock.engine.keys import Keys, hashed
 from penstock.engine.rows import RowCodec
-from penstock.engine.table import Directory, Table, in_key_order
+from penstock.engine.table import FEW, Directory, Table, in_key_order
 from penstock.log import open_log
 from penstock.log.protocol import Log
 from penstock.sql.types import BIGINT, STRING, Array
@@ -224,3 +224,52 @@ def test_hashes_never_change() -> None:
 
 
 HASHES = [0, 10595375303578692878, 13888502392631837134, 2228998072362547330, 3169363966015179114, 18026519799848535136]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.usefixtures("small", "hashes")
+def test_what_is_forgotten_by_range_is_gone_from_everywhere(log: Log, seed: int) -> None:
+    """Windows of two partitions that go forward and are forgotten behind, at different times: the table is the dict, and stays small."""
+    rng = random.Random(seed)
+    held: Held = {}
+    seen: set[str] = set()
+    first, most = [0, 0], 0
+    for step in range(120):
+        for partition in (0, 1) if rng.random() < 0.9 else (0,):
+            with CycleState(log) as state:
+                table = Table(state.store("t"), RowCodec(TYPES), 2)
+                windows = range(first[partition], max(step // 4 + 1, first[partition] + 1))
+                keys = {bytes([partition, rng.choice(windows)]) + b"%d" % rng.randrange(20) for _ in range(rng.choice([1, 5, 30, 60]))}
+                put(table, items := {key: a_row(rng) for key in keys})
+                held |= items
+                if rng.random() < 0.3:
+                    first[partition] = max(first[partition], step // 4 - rng.randrange(2, 5))
+                    table.forget(bytes([partition, 0]), bytes([partition, first[partition]]))
+                    held = {key: row for key, row in held.items() if key[0] != partition or key[1] >= first[partition]}
+        with log.snapshot() as snapshot:
+            table = Table(snapshot.state("t"), RowCodec(TYPES), 2)
+            asked = [bytes([p, w]) + b"%d" % n for p in (0, 1) for w in range(first[p], step // 4 + 2) for n in range(20)]
+            check(table, held, rng.sample(asked, 30), rng)
+            assert all(prefix[1] >= first[prefix[0]] for prefix in table.prefixes())
+            directory = table.directory()
+            seen |= {name for name in ("written", "recent", "frozen", "base", "forgotten") if getattr(directory, name)}
+            most = max(most, sum(entry.rows for entry in directory.stored.values()))
+    assert seen == {"written", "recent", "frozen", "base", "forgotten"}
+    assert most < 1_200, "two partitions have some five windows of 20 keys"
+
+
+def test_a_range_is_forgotten_at_the_cost_of_a_note(log: Log) -> None:
+    """Whatever it holds: nothing is written for its rows, and what held them alone is removed."""
+    with log.begin() as transaction:
+        for window in range(3):
+            keys, _ = keys_of([bytes([0, window]) + b"%d" % n for n in range(FEW)], 2)
+            Table(transaction.state("t"), RowCodec([]), 2).put(keys, [])
+    with log.begin() as transaction:
+        store = transaction.state("t")
+        before = store.count()
+        Table(store, RowCodec([]), 2).forget(b"\0\0", b"\0\2")
+        assert store.count() == before - 4, "two runs, each a body and a head"
+        assert len(Table(store, RowCodec([]), 2).scan()[0]) == FEW
+        Table(store, RowCodec([]), 2).forget(b"\0\0", b"\0\3")
+        assert store.count() == 1
+        assert Table(store, RowCodec([]), 2).directory().forgotten == {}

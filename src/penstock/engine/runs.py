@@ -46,6 +46,14 @@ class Run:
         """The rows whose prefixes and hashes are from one to before another, or to the end."""
         return self.slice(self.keys.place(*low), len(self) if high is None else self.keys.place(*high))
 
+    def without(self, low: bytes, high: bytes) -> Run:
+        """The run without the rows whose prefixes are from one to before another."""
+        first, after = self.keys.place(low, 0), self.keys.place(high, 0)
+        if first == after:
+            return self
+        parts = [part for part in (self.slice(0, first), self.slice(after, len(self))) if len(part)]
+        return merged(parts, keep_gone=True) if len(parts) == 2 else parts[0] if parts else self.slice(0, 0)
+
     def only(self, columns: Sequence[int]) -> Run:
         """The rows with these of their columns."""
         return Run(self.keys, [self.columns[i] for i in columns], self.gone)

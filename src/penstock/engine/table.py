@@ -9,6 +9,9 @@ It is a log-structured merge tree inside one state store, so that all of it belo
   key once, in pieces that do not overlap and are small enough to be merged in memory.
 
 A key is looked for in the memory, then in the runs from the newest to the oldest, then in the one piece of the base where it would be.
+
+Whole ranges of prefixes are forgotten at once, whatever they hold: a range is noted, runs that hold nothing else are dropped, and the others leave
+its rows behind when they are next merged.
 """
 
 from __future__ import annotations
@@ -73,13 +76,15 @@ class Piece(msgspec.Struct, array_like=True):
 
 
 class Directory(msgspec.Struct, array_like=True):
-    """What is stored. `written`: rows put into the memory since it was last counted; `recent` and `frozen`: runs, the oldest first."""
+    """What is stored. `written`: rows put into the memory since it was last counted; `recent` and `frozen`: runs, the oldest first;
+    `forgotten`: ranges of prefixes, first -> the one after the last, whose rows in runs are there no more."""
 
     next_id: int = 0
     written: int = 0
     recent: list[Entry] = []
     frozen: list[Entry] = []
     base: list[Piece] = []
+    forgotten: dict[bytes, bytes] = {}
 
     @property
     def runs(self) -> list[Entry]:
@@ -95,6 +100,12 @@ class Directory(msgspec.Struct, array_like=True):
     def base_rows(self) -> int:
         """How many rows the base has."""
         return sum(piece.run.rows for piece in self.base)
+
+    def alive(self, run: Run) -> Run:
+        """The run without what is forgotten."""
+        for low, high in self.forgotten.items():
+            run = run.without(low, high)
+        return run
 
     def high(self, number: int) -> tuple[bytes, int] | None:
         """Where the piece of a number ends; None for the last."""
@@ -181,13 +192,13 @@ class Table:
         runs += [self.load(entry).within(low, high) for entry in directory.runs]
         pieces = (p for i, p in enumerate(directory.base) if (end is None or p.low < (end, 0)) and ((h := directory.high(i)) is None or low < h))
         runs += [self.load(piece.run).within(low, high) for piece in pieces]
-        found = merged([run.only(wanted) for run in runs] or [self.empty().only(wanted)], keep_gone=False)
+        found = merged([directory.alive(run.only(wanted)) for run in runs] or [self.empty().only(wanted)], keep_gone=False)
         return found.keys, found.columns
 
     def prefixes(self) -> list[bytes]:
         """The prefixes of the rows, and of some that are deleted."""
         directory = self.directory()
-        found = {prefix for entry in directory.stored.values() for prefix in self.load(entry).keys.prefixes}
+        found = {prefix for entry in directory.stored.values() for prefix in directory.alive(self.load(entry)).keys.prefixes}
         at = MEMORY
         while (item := next(self.store.scan(at, AFTER_MEMORY), None)) is not None:
             prefix = item[0][1 : 1 + self.prefix_bytes]
@@ -214,6 +225,23 @@ class Table:
             self.write(Run(keys, [pa.nulls(len(keys), type_) for type_ in self.types], np.ones(len(keys), bool)))
         elif directory.written:
             self.store.delete_many([MEMORY + key for key in keys.to_list()])
+
+    def forget(self, start: bytes, end: bytes) -> None:
+        """Remove all rows whose prefixes are from `start` on and before `end`. None of them may be asked for or stored again."""
+        directory = self.directory()
+        held = {id_: self.load(entry) for id_, entry in directory.stored.items()}
+        if held:
+            directory.forgotten[start] = end
+            dead = {id_ for id_, run in held.items() if not len(directory.alive(run))}
+            directory.recent, directory.frozen = ([e for e in part if e.id not in dead] for part in (directory.recent, directory.frozen))
+            for piece in directory.base:
+                piece.run = Entry(-1, 0) if piece.run.id in dead else piece.run
+            if dead == held.keys():
+                directory.forgotten.clear()
+            self.store.put_many([(DIRECTORY, msgspec.msgpack.encode(directory))])
+            self.store.delete_many([kind + id_.to_bytes(8, "big") for kind in (HEAD, BODY) for id_ in sorted(dead)])
+        if directory.written:
+            self.store.delete_range(MEMORY + start, MEMORY + end)
 
     def write(self, run: Run) -> None:
         """Write new rows, and what there is to do about older ones."""
@@ -320,7 +348,7 @@ class Growth:
         while (alike := self.alike()) > 1:
             chosen = directory.recent[-alike:]
             all_ = alike == len(directory.recent) and not directory.frozen and not directory.base
-            together = merged([self.load(entry) for entry in reversed(chosen)], keep_gone=not all_)
+            together = merged([directory.alive(self.load(entry)) for entry in reversed(chosen)], keep_gone=not all_)
             directory.recent[-alike:] = [self.enter(together)]
         self.absorb(len(run))
         directory.recent = [entry for entry in directory.recent if entry.rows]
@@ -349,7 +377,7 @@ class Growth:
             directory.base = directory.base or [Piece(Entry(-1, 0))]
             for piece in directory.base:
                 piece.absorbed = False
-        frozen = [self.load(entry) for entry in reversed(directory.frozen)]
+        frozen = [directory.alive(self.load(entry)) for entry in reversed(directory.frozen)]
         share = -(-2 * len(directory.base) * written // enough)
         for number in [i for i, piece in enumerate(directory.base) if not piece.absorbed][:share][::-1]:
             directory.base[number : number + 1] = self.absorbed(number, frozen)
@@ -360,7 +388,7 @@ class Growth:
         """The pieces that stand for one of the base when it has taken the frozen rows of its keys."""
         piece = self.directory.base[number]
         high = self.directory.high(number)
-        whole = merged([*(run.within(piece.low, high) for run in frozen), self.load(piece.run)], keep_gone=False)
+        whole = merged([*(run.within(piece.low, high) for run in frozen), self.directory.alive(self.load(piece.run))], keep_gone=False)
         first, *others = cut(whole, PIECE_ROWS)
         if not len(first) and number:
             return []  # the piece before now reaches to the next one

@@ -368,8 +368,7 @@ class Aggregate:
             done = times.get(f"expired/{p}", LONGEST_AGO)
             if limit - done < max(window.size_ms, 1000):
                 continue
-            keys, _ = self.store(cycle).scan(window_prefix(p, LONGEST_AGO), window_prefix(p, limit), columns=())
-            self.store(cycle).delete(keys)
+            self.store(cycle).forget(window_prefix(p, LONGEST_AGO), window_prefix(p, limit))
             times.put(f"expired/{p}", limit)
 
     # ------------------------------------------------------------------------------------------ what goes on
