@@ -24,6 +24,8 @@ from penstock.log.protocol import TopicConfig, TopicInfo
 
 KNOWN_S = 10.0  # how long what is known of a topic is believed: another client may alter it
 SETTLE_S = 30.0
+LEADER_MOVES = ("NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "FENCED_LEADER_EPOCH", "UNKNOWN_LEADER_EPOCH")
+"""What a broker says while it or the client has not yet heard who leads a partition."""
 SHOW_S = 2.0
 UNLIMITED = "-1"
 ANY_TIME = str(2**63 - 1)  # timestamps may lie anywhere: histories are replayed, and simulators run ahead
@@ -208,7 +210,7 @@ class Topics:
             left = {}
             for partition, answer in answers.items():
                 try:
-                    result = self._connection.wait(answer, UNKNOWN_TOPIC_OR_PART=gone, NOT_LEADER_FOR_PARTITION=moving, LEADER_NOT_AVAILABLE=moving)
+                    result = self._connection.wait(answer, UNKNOWN_TOPIC_OR_PART=gone, **dict.fromkeys(LEADER_MOVES, moving))
                     found[partition.topic, partition.partition] = result.offset
                 except TopicError:
                     self.forget(partition.topic)
