@@ -70,6 +70,18 @@ def test_negation(batching: bool) -> None:
         assert wrapped == {"I": -(2**31), "L": -(2**63), "D": 0.0, "C": Decimal("99.99"), "N": 7}
 
 
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("written", ["{}", "CAST({} AS BIGINT)"])
+def test_the_negation_of_the_least_literal_is_itself(bits: int, written: str) -> None:
+    least = written.format(-(2 ** (bits - 1)))
+    expected = 2**31 if bits == 32 and "BIGINT" in written else -(2 ** (bits - 1))
+    with Driver() as driver:
+        (value,) = outcome(driver, f"STRUCT(A := -({least}), B := -(1.50), C := -(1.5E0), D := -(7))", [1], "V BIGINT")
+        assert value == {"A": expected, "B": Decimal("-1.50"), "C": -1.5, "D": -7}
+        driver.execute(f"INSERT INTO S (K, V) VALUES ('a', -({least}));")
+        assert driver.query(f"SELECT V, -({least}) AS X FROM S WHERE K = 'a';").result().rows == [[expected, expected]]
+
+
 @MODES
 def test_a_value_that_differs_from_call_to_call_spares_no_guard(batching: bool) -> None:
     with Driver(batching=batching) as driver:

@@ -103,6 +103,19 @@ def varchar(parameter: str) -> str:
     return f"CAST({identifier('p_' + parameter)} AS VARCHAR)"
 
 
+def opposite(value: object, type_: SqlType) -> object:
+    """A literal number's negation; the least whole number of a type has none, and stays as it is, as in Java."""
+    match value:
+        case int():
+            least = -(2**31) if type_ == INTEGER else -(2**63)
+            return value if value == least else -value
+        case PyDecimal():
+            return value.copy_negate()
+        case float():
+            return -value
+    return value
+
+
 FALLIBLE = ex.Arithmetic | ex.Negate | ex.Concat | ex.Cast | ex.Call | ex.Item | ex.MakeMap
 """Expressions that can fail on a row's values although their parts did not."""
 
@@ -291,10 +304,10 @@ class Compiler:
         return convert(self.compile(operand))
 
     def negated(self, type_: SqlType, operand: ex.Expr) -> str:
-        """`-operand`. Only a literal takes a sign: DuckDB computes the negation of any constant while it binds, where no TRY catches its failure."""
-        inner = self.compile(operand)
+        """`-operand`. DuckDB computes the negation of a constant while it binds, where no TRY catches its failure, so that a literal's is computed here."""
         if isinstance(operand, ex.Literal):
-            return f"(-{inner})"
+            return constant(opposite(operand.value, type_), type_)
+        inner = self.compile(operand)
         if self.guarded and type_ in (INTEGER, BIGINT):
             return wrapped(f"0 - {inner}::HUGEINT", 32 if type_ == INTEGER else 64)  # as in Java: the least has no counterpart
         if type_ == DOUBLE:
