@@ -7,6 +7,7 @@ import contextlib
 import sys
 import threading
 import weakref
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -39,6 +40,10 @@ class Session:
 
     properties: dict[str, str] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
+    variable_names: dict[str, str] = field(default_factory=dict)
+    """The variables' names as DEFINE wrote them, by those in lower case."""
+    asserted: dict[str, dict[int, int]] = field(default_factory=dict)
+    """By topic and partition, the offset behind the last record that ASSERT VALUES took."""
     script_folder: Path | None = None
     remote: bool = False
     scripts: int = 0
@@ -80,6 +85,8 @@ class Database:
             self.catalog = Catalog(self.log)
             self._own = Session(settings.checked(properties or {}))
             self._present = threading.local()
+            self.pulls: deque[float] = deque()
+            """When the pull queries of the last second were asked."""
             self.runtime = Runtime(self.log, threads=threads)
             self._connect: ConnectRuntime | None = None
             self._lock = threading.RLock()
@@ -139,7 +146,20 @@ class Database:
         anything runs."""
         from penstock.sql.parser import parse
 
-        yield from parse(sql, self.variables, parameters)
+        substituted = settings.value(self.properties, "ksql.variable.substitution.enable")
+        yield from parse(sql, self.variables if substituted else None, parameters)
+
+    def define(self, name: str, value: str) -> None:
+        """Let `${name}`, in any case, stand for a text in the statements to come, as DEFINE does.
+
+        >>> import penstock
+        >>> with penstock.connect(":memory:") as db:
+        ...     db.define("format", "JSON")
+        ...     db.execute("CREATE STREAM s (n INT) WITH (kafka_topic='s', value_format='${format}');")[0].message
+        'Stream S is created, and its topic s.'
+        """
+        self.variables[name.lower()] = value
+        self.session.variable_names[name.lower()] = name
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Query:
         """Run one SELECT: a pull query, or with EMIT a push query, which ends after `timeout` seconds without a row.
@@ -217,7 +237,10 @@ class Database:
         """A session for a request that comes over the network, to `enter`: the database's settings, and before them the request's own. Raises
         ConfigError for a setting that is unknown or that a request cannot set, and for a bad value."""
         return Session(
-            self._own.properties | settings.of_request(properties), {name.lower(): text for name, text in variables.items()}, remote=True
+            self._own.properties | settings.of_request(properties),
+            {name.lower(): text for name, text in variables.items()},
+            {name.lower(): name for name in variables},
+            remote=True,
         )
 
     @property

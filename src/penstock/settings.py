@@ -98,8 +98,16 @@ _ALL = (
         "before it is decided. It holds from when the database is opened: SET does not widen it.",
         at_opening=True,
     ),
+    Setting("ksql.assert.schema.default.timeout.ms", "integer", 1000, "How long ASSERT SCHEMA without TIMEOUT waits, in ms.", minimum=0),
+    Setting("ksql.assert.topic.default.timeout.ms", "integer", 1000, "How long ASSERT TOPIC without TIMEOUT waits, in ms.", minimum=0),
     Setting("ksql.functions.collect_list.limit", "integer", 1000, "How many values COLLECT_LIST keeps of a group.", minimum=1),
     Setting("ksql.functions.collect_set.limit", "integer", 1000, "How many values COLLECT_SET keeps of a group.", minimum=1),
+    Setting(
+        "ksql.fail.on.deserialization.error",
+        "boolean",
+        False,
+        "Whether a record that cannot be read stops the query; otherwise it goes to the processing log and is passed over.",
+    ),
     Setting("ksql.output.topic.name.prefix", "string", "", "Stands before the name of an output topic that WITH does not name."),
     Setting(
         "ksql.persistence.default.format.key",
@@ -120,6 +128,26 @@ _ALL = (
         True,
         "Whether a value of one column is written as a record with one field, where WRAP_SINGLE_VALUE does not say.",
     ),
+    Setting(
+        "ksql.query.persistent.active.limit",
+        "integer",
+        2**31 - 1,
+        "How many persistent queries there may be; a statement that would start one more is refused.",
+        minimum=0,
+    ),
+    Setting(
+        "ksql.query.pull.max.qps",
+        "integer",
+        2**31 - 1,
+        "How many pull queries a database answers within a second; further ones are refused.",
+        minimum=0,
+    ),
+    Setting(
+        "ksql.query.pull.table.scan.enabled",
+        "boolean",
+        True,
+        "Whether a pull query may read a whole table. With false only those that look up keys are answered.",
+    ),
     Setting("ksql.sink.partitions", "integer", 0, "The number of partitions of new output topics; 0: as many as the input has.", minimum=0),
     Setting(
         "ksql.timestamp.throw.on.invalid",
@@ -135,6 +163,12 @@ _ALL = (
         "The [converter](connectors/converters.md) of the keys of connectors that give none; empty: text for sources.",
     ),
     Setting("key.converter.schemas.enable", "boolean", True, "Whether that converter, where it is JsonConverter, writes the schema into each key."),
+    Setting(
+        "ksql.variable.substitution.enable",
+        "boolean",
+        True,
+        "Whether `${name}` stands for what DEFINE gave the name. It takes effect for the statements that are sent after it.",
+    ),
     Setting("num.partitions", "integer", 1, "The number of partitions of a new topic of CREATE STREAM or TABLE that does not say.", minimum=1),
     Setting(
         "value.converter",
@@ -151,12 +185,29 @@ _ALL = (
     Setting("ksql.new.query.planner.enabled", "string", "", "", no_effect="There is one planner."),
     Setting("ksql.query.pull.range.scan.enabled", "boolean", True, "", no_effect="Pull queries may always do this."),
     Setting("ksql.query.pull.stream.enabled", "boolean", True, "", no_effect="Pull queries may always do this."),
-    Setting("ksql.query.pull.table.scan.enabled", "boolean", True, "", no_effect="Pull queries may always do this."),
+    Setting("ksql.query.pull.enable.standby.reads", "boolean", False, "", no_effect=_ONE_PROCESS),
+    Setting("ksql.query.pull.interpreter.enabled", "boolean", True, "", no_effect="There is one way to evaluate expressions."),
+    Setting("ksql.query.pull.max.allowed.offset.lag", "integer", 0, "", no_effect=_ONE_PROCESS),
+    Setting("ksql.query.pull.max.concurrent.requests", "integer", 0, "", no_effect="A database answers one pull query after the other."),
+    Setting("ksql.query.push.v2.enabled", "boolean", True, "", no_effect="There is one kind of push query."),
     Setting("ksql.sink.replicas", "integer", 1, "", no_effect=_ONE_PROCESS),
     Setting("ksql.internal.topic.replicas", "integer", 1, "", no_effect=_ONE_PROCESS),
+    Setting("ksql.create.or.replace.enabled", "boolean", True, "", no_effect="CREATE OR REPLACE is always there."),
+    Setting("ksql.fail.on.production.error", "boolean", False, "", no_effect="A result that its topic cannot take is always logged and passed over."),
+    Setting("ksql.headers.columns.enabled", "boolean", True, "", no_effect="Columns of headers are always there."),
+    Setting("ksql.lambdas.enabled", "boolean", True, "", no_effect="Lambdas are always there."),
+    Setting("ksql.rowpartition.rowoffset.enabled", "boolean", True, "", no_effect="ROWPARTITION and ROWOFFSET are always there."),
+    Setting("ksql.source.table.materialization.enabled", "boolean", True, "", no_effect="Every table can be asked."),
     Setting("ksql.suppress.enabled", "boolean", True, "", no_effect="EMIT FINAL is always there."),
     Setting("ksql.windowed.session.key.legacy", "boolean", False, "", no_effect="Only the present form of session keys is written."),
     Setting("ksql.functions.substring.legacy.args", "boolean", False, "", no_effect="SUBSTRING counts from 1, as SQL says."),
+    Setting("bootstrap.servers", "string", "", "", no_effect="The address of a database says where its topics are."),
+    Setting("buffered.records.per.partition", "integer", 1000, "", no_effect="The size of batches adapts by itself."),
+    Setting("compression.type", "string", "", "", no_effect="Records are kept as they are sent."),
+    Setting("max.task.idle.ms", "integer", 0, "", no_effect="Records are processed in the order in which they were written."),
+    Setting("producer.compression.type", "string", "", "", no_effect="Records are kept as they are sent."),
+    Setting("state.dir", "string", "", "", no_effect="State lies in the database's folder."),
+    Setting("task.timeout.ms", "integer", 0, "", no_effect="A query that fails is tried again from time to time."),
     Setting("num.stream.threads", "integer", 4, "", no_effect="Each query has a thread of its own."),
     Setting("num.standby.replicas", "integer", 0, "", no_effect=_ONE_PROCESS),
     Setting("processing.guarantee", "string", "exactly_once_v2", "", no_effect="Processing is always exactly once."),
@@ -197,7 +248,7 @@ def checked(properties: Mapping[str, object]) -> dict[str, str]:
     for name, given in properties.items():
         setting = find(name)
         value = setting.parse(str(given))
-        result[setting.name] = str(value).lower() if isinstance(value, bool) else str(value)
+        result[setting.name] = text_of(value)
     return result
 
 
@@ -205,7 +256,7 @@ def of_request(properties: Mapping[str, object]) -> dict[str, str]:
     """The properties that a client sends along with a request, as `checked` returns them. Raises ConfigError also for what a request cannot set."""
     result = checked(properties)
     for name in result:
-        if SETTINGS[name].at_opening:
+        if find(name).at_opening:
             raise ConfigError(f"'{name}' holds from when the database is opened; a request cannot set it.")
     return result
 
@@ -237,6 +288,11 @@ def page() -> str:
     return "\n".join(lines)
 
 
+def text_of(value: Value) -> str:
+    """A value as SET writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _shown(default: Value) -> str:
-    text = str(default).lower() if isinstance(default, bool) else str(default)
+    text = text_of(default)
     return f"`{text}`" if text else "empty"

@@ -98,7 +98,7 @@ HOUSEPLANT_METADATA.MOISTURE_LOW as MOISTURE_LOW, HOUSEPLANT_METADATA.MOISTURE_H
 def test_windowed_alerts() -> None:
     made = world(ENRICHED)
     assert explain(made.plan(LOW)) == """\
-write HOUSEPLANT_LOW_READINGS to topic 'houseplant-low-readings' (key AVRO, value AVRO, 1 partition, tumbling window of 21600000 ms)  \
+write HOUSEPLANT_LOW_READINGS to topic 'houseplant-low-readings' (key AVRO, value AVRO, 1 partition, tumbling window of 6 hours)  \
 [table: PLANT_ID STRING, SCIENTIFIC_NAME STRING, COMMON_NAME STRING, GIVEN_NAME STRING, MOISTURE_LOW DOUBLE | \
 MESSAGE STRING, LOW_READING_COUNT BIGINT]
   select PLANT_ID, SCIENTIFIC_NAME, COMMON_NAME, GIVEN_NAME, MOISTURE_LOW, \
@@ -107,9 +107,9 @@ CONCAT(GIVEN_NAME, ' the ', COMMON_NAME, ' (', SCIENTIFIC_NAME, ') is looking pr
 MESSAGE STRING, LOW_READING_COUNT BIGINT]
     filter (KSQL_AGG_0 > 120)  \
 [table: PLANT_ID STRING, SCIENTIFIC_NAME STRING, COMMON_NAME STRING, GIVEN_NAME STRING, MOISTURE_LOW DOUBLE | KSQL_AGG_0 BIGINT]
-      hold back until final, tumbling window of 21600000 ms, retention 604800000 ms, grace 600000 ms  \
+      hold back until final, tumbling window of 6 hours, retention 7 days, grace 10 minutes  \
 [table: PLANT_ID STRING, SCIENTIFIC_NAME STRING, COMMON_NAME STRING, GIVEN_NAME STRING, MOISTURE_LOW DOUBLE | KSQL_AGG_0 BIGINT]
-        aggregate COUNT() as KSQL_AGG_0, tumbling window of 21600000 ms, retention 604800000 ms, grace 600000 ms  \
+        aggregate COUNT() as KSQL_AGG_0, tumbling window of 6 hours, retention 7 days, grace 10 minutes  \
 [table: PLANT_ID STRING, SCIENTIFIC_NAME STRING, COMMON_NAME STRING, GIVEN_NAME STRING, MOISTURE_LOW DOUBLE | KSQL_AGG_0 BIGINT]
           rekey by PLANT_ID, SCIENTIFIC_NAME, COMMON_NAME, GIVEN_NAME, MOISTURE_LOW  \
 [stream: PLANT_ID STRING, SCIENTIFIC_NAME STRING, COMMON_NAME STRING, GIVEN_NAME STRING, MOISTURE_LOW DOUBLE | no values]

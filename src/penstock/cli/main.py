@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Callable
 
 import typer
 
-from penstock.cli import bot, demo, password, query, run, server, shell, version
+from penstock.cli import bot, demo, password, query, run, server, shell, sql_tests, version
 from penstock.errors import Error
 
 app = typer.Typer(
@@ -19,8 +20,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run.run, server.server, shell.shell, query.query, demo.demo, bot.bot, password.password, version.version):
-    app.command()(command)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "run": run.run, "server": server.server, "shell": shell.shell, "query": query.query, "test": sql_tests.run_tests, "demo": demo.demo,
+    "bot": bot.bot, "password": password.password, "version": version.version,
+}  # fmt: skip
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -7,15 +7,19 @@ import csv
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import StrEnum
+from itertools import zip_longest
 from typing import Any, TextIO
 
 ROWS_AHEAD = 1000
 """How many rows a table looks at to set its columns' widths."""
 WIDTH_MIN = 6
+WIDTH_KEPT = 24
+"""A column up to this width, such as one of times, gives way last."""
 
 
 class Output(StrEnum):
@@ -59,64 +63,99 @@ def plain(value: Any) -> Any:
 
 
 def write(columns: Sequence[str], rows: Iterable[Sequence[Any]], output: Output, file: TextIO | None = None) -> int:
-    """Write all the rows; how many there were. A table is as wide as its contents need; only on a terminal it is cut to fit."""
+    """Write all the rows; how many there were. A table is as wide as its contents need; on a terminal long cells take several lines, so that the
+    table fits."""
     file = file or sys.stdout
     if output is not Output.table:
-        return sum(write_row(columns, row, output, file, header=number == 0) for number, row in enumerate(rows)) or _header(columns, output, file)
+        printer = RowPrinter(columns, output, file)
+        return sum(printer.write(row) for row in rows) or printer.head()
     text = [[cell(value) for value in row] for row in rows]
-    widths = _widths(columns, text[:ROWS_AHEAD], file)
-    for line in (*_head(columns, widths), *(_line(row, widths) for row in text)):
+    widths = fitted([widest(column) for column in zip(columns, *text[:ROWS_AHEAD], strict=True)], room_of(file))
+    for line in (*_head(columns, widths), *(line for row in text for line in _lines(row, widths, file))):
         print(line, file=file)
     return len(text)
 
 
-def write_row(columns: Sequence[str], row: Sequence[Any], output: Output, file: TextIO | None = None, *, header: bool = False) -> int:
-    """Write one row as it comes, with `header` after the head. For a table the columns share the terminal's width evenly; what goes
-    elsewhere is not cut. Returns 1."""
-    file = file or sys.stdout
-    if output is Output.json:
-        print(json.dumps(dict(zip(columns, map(plain, row), strict=True)), ensure_ascii=False), file=file, flush=True)
-    elif output is Output.csv:
-        if header:
-            _header(columns, output, file)
-        csv.writer(file, lineterminator="\n").writerow(["" if value is None else cell(value) for value in row])
-        file.flush()
-    else:
-        widths, cells = _even_widths(len(columns)), [cell(value) for value in row]
-        own = widths if file.isatty() else [max(width, len(text)) for width, text in zip(widths, cells, strict=True)]
-        for line in (*(_head(columns, widths) if header else ()), _line(cells, own)):
-            print(line, file=file, flush=True)
-    return 1
+class RowPrinter:
+    """Writes rows as they come. The columns of a table start as wide as the first row needs, and widen where a later one needs more."""
+
+    def __init__(self, columns: Sequence[str], output: Output, file: TextIO | None = None) -> None:
+        self._columns, self._output, self._file = columns, output, file or sys.stdout
+        self._widths: list[int] = []
+        self.count = 0
+
+    def head(self) -> int:
+        """Write what stands above the rows, where it belongs to none; 0."""
+        if self._output is Output.csv:
+            csv.writer(self._file, lineterminator="\n").writerow(self._columns)
+        return 0
+
+    def write(self, row: Sequence[Any]) -> int:
+        """Write one row; 1."""
+        if self._output is Output.json:
+            print(json.dumps(dict(zip(self._columns, map(plain, row), strict=True)), ensure_ascii=False), file=self._file)
+        elif self._output is Output.csv:
+            if self.count == 0:
+                self.head()
+            csv.writer(self._file, lineterminator="\n").writerow(["" if value is None else cell(value) for value in row])
+        else:
+            self._write_line([cell(value) for value in row])
+        self._file.flush()
+        self.count += 1
+        return 1
+
+    def _write_line(self, cells: list[str]) -> None:
+        needed = [widest((name, text)) for name, text in zip(self._columns, cells, strict=True)]
+        wanted = [max(pair) for pair in zip(needed, self._widths or needed, strict=True)]
+        first, self._widths = not self._widths, fitted(wanted, room_of(self._file))
+        for line in (*(_head(self._columns, self._widths) if first else ()), *_lines(cells, self._widths, self._file)):
+            print(line, file=self._file)
 
 
-def _header(columns: Sequence[str], output: Output, file: TextIO) -> int:
-    if output is Output.csv:
-        csv.writer(file, lineterminator="\n").writerow(columns)
-    return 0
+def widest(texts: Iterable[str]) -> int:
+    """How wide the longest line of some cells is."""
+    return max(len(line) for text in texts for line in (text.split("\n")))
 
 
-def _head(columns: Sequence[str], widths: Sequence[int]) -> tuple[str, str]:
-    return _line(columns, widths), "-+-".join("-" * width for width in widths)
+def room_of(file: TextIO) -> int | None:
+    """How many characters a line may have; None where the file is no terminal."""
+    return shutil.get_terminal_size().columns if file.isatty() else None
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return " | ".join(_cut(" ".join(text.splitlines()) if "\n" in text else text, width) for text, width in zip(cells, widths, strict=True)).rstrip()
+def fitted(widths: Sequence[int], room: int | None) -> list[int]:
+    """The columns' widths, of which those of long texts give way until a line fits, the widest first; then any, the last first."""
+    found = list(widths)
+    over = 0 if room is None else sum(found) + 3 * (len(found) - 1) - room
+    for _ in range(over):
+        wide = [at for at, width in enumerate(found) if width > WIDTH_KEPT] or [at for at, width in enumerate(found) if width > WIDTH_MIN][-1:]
+        if wide:
+            found[max(wide, key=lambda at: found[at])] -= 1
+    return found
 
 
-def _cut(text: str, width: int) -> str:
-    return text.ljust(width) if len(text) <= width else text[: max(0, width - 1)] + "…"
+def _head(columns: Sequence[str], widths: Sequence[int]) -> tuple[str, ...]:
+    lines = [[name[at : at + width] for at in range(0, len(name), width)] or [""] for name, width in zip(columns, widths, strict=True)]
+    names = (_joined(parts, widths) for parts in zip_longest(*lines, fillvalue=""))
+    return (*names, "-+-".join("-" * width for width in widths))
 
 
-def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]], file: TextIO) -> list[int]:
-    """Each column as wide as its widest cell; on a terminal the widest ones give way until the line fits."""
-    widths = [max(len(name), *(len(row[i]) for row in rows)) if rows else len(name) for i, name in enumerate(columns)]
-    if file.isatty():
-        room = shutil.get_terminal_size().columns - 3 * (len(widths) - 1)
-        while sum(widths) > room and max(widths, default=0) > WIDTH_MIN:
-            widths[widths.index(max(widths))] -= 1
-    return widths
+def _lines(cells: Sequence[str], widths: Sequence[int], file: TextIO) -> Iterator[str]:
+    """A row's lines: one where the file is no terminal, else as many as its longest cell takes."""
+    if not file.isatty():
+        yield _joined([" ".join(text.splitlines()) if "\n" in text else text for text in cells], widths)
+        return
+    wrapped = [_wrapped(text, width) for text, width in zip(cells, widths, strict=True)]
+    yield from (_joined(parts, widths) for parts in zip_longest(*wrapped, fillvalue=""))
 
 
-def _even_widths(count: int) -> list[int]:
-    room = shutil.get_terminal_size((100, 24)).columns - 3 * (count - 1)
-    return [max(WIDTH_MIN, room // count if count else 0)] * count
+def _wrapped(text: str, width: int) -> list[str]:
+    """A cell's lines; what is indented stays so."""
+    lines: list[str] = []
+    for line in text.splitlines() or [""]:
+        indent = " " * min(len(line) - len(line.lstrip()), width // 2)
+        lines += textwrap.wrap(line, width, initial_indent="", subsequent_indent=indent, break_on_hyphens=False) or [""]
+    return lines
+
+
+def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return " | ".join(text.ljust(width) for text, width in zip(cells, widths, strict=True)).rstrip()

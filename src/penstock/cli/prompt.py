@@ -20,7 +20,7 @@ import penstock
 from penstock import functions
 from penstock.sql.tables import load
 
-WORDS = ("exit", "quit", "help")
+WORDS = ("exit", "quit", "help", "clear", "version", "history", "output")
 
 
 def session(db: penstock.Database) -> PromptSession[str]:
@@ -47,7 +47,7 @@ def history_file() -> Path:
 def complete_input(text: str) -> bool:
     """Whether Enter should end the input. A semicolon inside a quoted string or comment does not count."""
     stripped = text.strip()
-    if not stripped or stripped.rstrip(";").lower() in WORDS:
+    if not stripped or (stripped.rstrip(";").lower().split(" ")[0] in WORDS and len(stripped.split()) <= 2):
         return True
     # A quote or comment that has no end runs to the end of the text.
     quoted = r"'(?:[^']|'')*(?:'|$)|--[^\n]*|/\*.*?(?:\*/|$)|`[^`]*(?:`|$)|\"[^\"]*(?:\"|$)"

@@ -8,11 +8,10 @@ from typing import Annotated
 import typer
 
 import penstock
-from penstock.cli.options import DEFAULT_FOLDER, Data, Functions
-from penstock.cli.output import Output, write, write_row
-from penstock.cli.statements import nature_of, split
+from penstock.cli.options import DEFAULT_FOLDER, ConfigFile, Data, Define, Functions, opened, variable
+from penstock.cli.output import Output, RowPrinter, write
+from penstock.cli.statements import nature_of, parsed, split
 from penstock.sql import ast
-from penstock.sql.parser import parse_one
 from penstock.statements.following import TopicRows
 
 WAIT_S = 60
@@ -22,6 +21,8 @@ def query(
     sql: Annotated[str, typer.Argument(metavar='"SQL"', help="One statement or several; `-` reads them from the input.")],
     data: Data = DEFAULT_FOLDER,
     functions: Functions = None,
+    define: Define = None,
+    config_file: ConfigFile = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="How rows are written.")] = Output.table,
 ) -> None:
     """Run SQL on a database and print what it answers.
@@ -34,9 +35,10 @@ def query(
       penstock query "SELECT given_name, low_reading_count FROM houseplant_low_readings;" --output csv
     """
     statements = [statement for statement, _ in split(sys.stdin.read() if sql == "-" else sql)]
-    natures = [nature_of(statement) for statement in statements]
+    variables = {name.lower(): value for name, value in map(variable, define or [])}
+    natures = [nature_of(statement, variables) for statement in statements]
     changes = "change" in natures
-    with penstock.connect(data, functions=functions, read_only=not changes and data != ":memory:") as db:
+    with opened(data, functions, define, config_file, read_only=not changes and data != ":memory:") as db:
         for statement, nature in zip(statements, natures, strict=True):
             if nature == "rows that go on":
                 follow(db, statement, output)
@@ -52,15 +54,14 @@ def query(
 
 def follow(db: penstock.Database, statement: str, output: Output) -> int:
     """Print the rows of a push query or a PRINT as they come, until it ends or Ctrl-C; how many there were."""
-    parsed = parse_one(statement)
-    rows = TopicRows(db, parsed) if isinstance(parsed, ast.Print) else db.query(statement)
-    count = 0
+    asked = parsed(statement, dict(db.variables))
+    rows = TopicRows(db, asked) if isinstance(asked, ast.Print) else db.query(statement)
+    printer = RowPrinter(rows.columns, output)
     try:
         for row in rows:
-            write_row(rows.columns, row, output, header=count == 0)
-            count += 1
+            printer.write(row)
     except KeyboardInterrupt:
         print()
     finally:
         rows.close()
-    return count
+    return printer.count

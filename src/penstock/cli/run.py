@@ -12,7 +12,7 @@ import typer
 
 import penstock
 from penstock.cli.beginning import begin, configurations
-from penstock.cli.options import DEFAULT_FOLDER, Connectors, Data, Functions
+from penstock.cli.options import DEFAULT_FOLDER, ConfigFile, Connectors, Data, Define, Functions, opened
 from penstock.cli.output import Output, write
 from penstock.cli.query import follow
 from penstock.cli.statements import nature_of
@@ -25,6 +25,8 @@ def run(
     file: Annotated[Path, typer.Argument(metavar="FILE.sql", help="The statements.", exists=True, dir_okay=False, readable=True)],
     data: Data = DEFAULT_FOLDER,
     functions: Functions = None,
+    define: Define = None,
+    config_file: ConfigFile = None,
     connector: Connectors = None,
 ) -> None:
     """Run the statements of a file, then keep its queries and connectors running until Ctrl-C.
@@ -39,14 +41,14 @@ def run(
       penstock run pipeline.sql --data plants
     """
     found = configurations(connector or [])
-    with stop_event() as stop, penstock.connect(data, functions=functions) as db:
+    with stop_event() as stop, opened(data, functions, define, config_file) as db:
         begin(db, found, file, lambda statement: _run(db, statement, file), stop.is_set)
         if not stop.is_set():
             _watch(db, stop)
 
 
 def _run(db: penstock.Database, statement: str, file: Path) -> None:
-    if nature_of(statement) == "rows that go on":
+    if nature_of(statement, dict(db.variables)) == "rows that go on":
         follow(db, statement, Output.table)
         return
     execute(db, statement, file)

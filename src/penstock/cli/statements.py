@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from typing import Literal as OneOf
 
 from penstock.errors import Position
 from penstock.sql import ast
-from penstock.sql.parser import parse_one
+from penstock.sql.parser import parse, parse_one
 from penstock.sql.tokens import split_statements
 
 Nature = OneOf["rows that go on", "rows", "look", "change"]
@@ -24,12 +25,20 @@ def nature(statement: ast.Statement) -> Nature:
             return "rows"
         case ast.Query() | ast.Print():
             return "rows that go on"
-        case ast.Show() | ast.Describe() | ast.Explain() | ast.AssertTopic() | ast.AssertSchema():
+        case ast.Show() | ast.Describe() | ast.Explain() | ast.Spool():
+            return "look"
+        case ast.AssertTopic() | ast.AssertSchema() | ast.AssertSource() | ast.AssertValues():
             return "look"
         case _:
             return "change"
 
 
-def nature_of(text: str) -> Nature:
-    """The nature of one statement's text. Raises SqlError where it cannot be understood."""
-    return nature(parse_one(text))
+def parsed(text: str, variables: MutableMapping[str, str]) -> ast.Statement:
+    """One statement's text, with the session's variables in place; DEFINE takes effect on them. Raises SqlError where it cannot be understood."""
+    found = parse(text, variables)
+    return found[0] if len(found) == 1 else parse_one(text)
+
+
+def nature_of(text: str, variables: MutableMapping[str, str]) -> Nature:
+    """The nature of one statement's text: see `parsed`."""
+    return nature(parsed(text, variables))

@@ -45,12 +45,17 @@ class Builder:
         """Whether a record without a good timestamp stops the query."""
         return bool(settings.value(self.properties, "ksql.timestamp.throw.on.invalid"))
 
+    @property
+    def strict(self) -> bool:
+        """Whether a record that cannot be read stops the query."""
+        return bool(settings.value(self.properties, "ksql.fail.on.deserialization.error"))
+
     def build(self, step: steps.Step, *, old: bool = False) -> Operator:
         """The operator of a step. `old`: whoever reads it needs a table's row before each change, too."""
         name = f"{next(self._numbers)}-{type(step).__name__.lower()}"
         match step:
             case steps.Source():
-                source = Source(step, name, self.schemas, old=old, strict_time=self.strict_time)
+                source = Source(step, name, self.schemas, old=old, strict_time=self.strict_time, strict=self.strict)
                 self.sources.append(source)
                 return source
             case steps.Filter() | steps.Rekey():

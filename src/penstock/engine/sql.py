@@ -304,7 +304,7 @@ class Compiler:
         return convert(self.compile(operand))
 
     def negated(self, type_: SqlType, operand: ex.Expr) -> str:
-        """`-operand`. DuckDB computes the negation of a constant while it binds, where no TRY catches its failure, so that a literal's is computed here."""
+        """`-operand`. A literal's is computed here: DuckDB computes the negation of a constant while it binds, where no TRY catches its failure."""
         if isinstance(operand, ex.Literal):
             return constant(opposite(operand.value, type_), type_)
         inner = self.compile(operand)

@@ -97,7 +97,7 @@ def _check_schemas(kind: str, name: str, old: Schema, new: Schema, position: Pos
         raise _refusal(kind, name, f"its key would change from ({_listed(old.key)}) to ({_listed(new.key)}).", position)
     if new.value[:len(old.value)] != old.value:
         changed = [c for c in old.value if c not in new.value] or list(old.value)
-        raise _refusal(kind, name, f"the following columns are changed, missing or reordered: [{_listed(changed)}].", position)
+        raise _refusal(kind, name, f"The following columns are changed, missing or reordered: [{_listed(changed)}].", position)
 
 
 def _listed(columns: Sequence[Column]) -> str:

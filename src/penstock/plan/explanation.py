@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from penstock.plan import steps
 from penstock.plan.text import expression_text, name_text
+from penstock.sql.format import format_duration
 
 
 def explain(plan: steps.Step | steps.QueryPlan) -> str:
@@ -85,8 +86,8 @@ def _text(step: steps.Step) -> str:
         case steps.StreamTableJoin():
             return f"{step.join.lower()} join stream with table"
         case steps.StreamStreamJoin():
-            grace = f", grace {step.grace_ms} ms" if step.grace_ms is not None else ""
-            return f"{step.join.lower()} join streams within ({step.before_ms} ms, {step.after_ms} ms){grace}"
+            grace = f", grace {_duration(step.grace_ms)}" if step.grace_ms is not None else ""
+            return f"{step.join.lower()} join streams within ({_duration(step.before_ms)}, {_duration(step.after_ms)}){grace}"
         case steps.TableTableJoin():
             return f"{step.join.lower()} join tables"
         case steps.ForeignKeyJoin():
@@ -104,13 +105,17 @@ def _formats(key: steps.FormatSpec, value: steps.FormatSpec) -> str:
 
 
 def _key_window(window: steps.WindowedKey) -> str:
-    return f"{window.kind.lower()} window{f' of {window.size_ms} ms' if window.size_ms is not None else ''}"
+    return f"{window.kind.lower()} window{f' of {_duration(window.size_ms)}' if window.size_ms is not None else ''}"
 
 
 def _window(window: steps.Window) -> str:
     size = "with a gap of" if window.kind == "SESSION" else "of"
-    parts = [f"{window.kind.lower()} window {size} {window.size_ms} ms"]
+    parts = [f"{window.kind.lower()} window {size} {_duration(window.size_ms)}"]
     for name, value in (("advance", window.advance_ms), ("retention", window.retention_ms), ("grace", window.grace_ms)):
         if value is not None:
-            parts.append(f"{name} {value} ms")
+            parts.append(f"{name} {_duration(value)}")
     return ", ".join(parts)
+
+
+def _duration(ms: int) -> str:
+    return format_duration(ms).lower()

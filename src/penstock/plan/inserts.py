@@ -11,7 +11,7 @@ from penstock.plan import expressions as ex
 from penstock.plan.coercion import coerce, common_number
 from penstock.plan.interfaces import CatalogView
 from penstock.plan.moments import parse_moment, to_ms
-from penstock.plan.scope import PSEUDO_TYPES, Scope, nearest
+from penstock.plan.scope import PSEUDO_TYPES, WINDOW_BOUNDS, Scope, nearest
 from penstock.plan.text import expression_text, name_text
 from penstock.plan.typed import Typing, typed
 from penstock.sql import ast
@@ -40,6 +40,28 @@ def plan_insert_values(statement: ast.InsertValues, catalog: CatalogView) -> Ins
     values = tuple((name, _value(node, name, types[name], t)) for name, node in zip(names, statement.values, strict=True))
     _check_key(source, values, statement.position)
     return InsertPlan(source, values)
+
+
+def plan_assert_values(statement: ast.AssertValues, catalog: CatalogView) -> InsertPlan:
+    """Plan ASSERT VALUES and ASSERT NULL VALUES: what a record of the source is to hold, in the columns that are named; without names in all, or in
+    all of the key. ROWTIME and a window's bounds may be named. Raises SqlError as for INSERT."""
+    source = catalog.source(statement.source)
+    if source is None:
+        mend = nearest(statement.source, catalog.sources()) or "SHOW STREAMS and SHOW TABLES list what there is."
+        raise SqlError(f"There is no stream or table {name_text(statement.source)}.", mend=mend, position=statement.position)
+    columns = source.schema.key if statement.tombstone else source.schema.columns
+    types = {c.name: c.type for c in columns} | {"ROWTIME": BIGINT} | (dict.fromkeys(WINDOW_BOUNDS, BIGINT) if source.window else {})
+    names = statement.columns or tuple(c.name for c in columns)
+    for name in names:
+        if name not in types:
+            mend = nearest(name, list(types)) or f"There are {', '.join(map(name_text, types))}."
+            where = " in the key" if statement.tombstone else ""
+            raise SqlError(f"Column name `{name}` does not exist{where}.", mend=mend, position=statement.position)
+    if len(names) != len(statement.values):
+        raise SqlError(f"Expected a value for each column: there are {len(names)} columns ({', '.join(map(name_text, names))}), "
+                       f"but {len(statement.values)} values.", mend="Give one value a column.", position=statement.position)
+    t = Typing(Scope(()), catalog, "ASSERT VALUES")
+    return InsertPlan(source, tuple((name, _value(node, name, types[name], t)) for name, node in zip(names, statement.values, strict=True)))
 
 
 def _target(statement: ast.InsertValues, catalog: CatalogView) -> DataSource:

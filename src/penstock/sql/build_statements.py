@@ -273,6 +273,26 @@ def _run_script(at: Position, path: Token) -> ast.RunScript:
     return ast.RunScript(path.unquoted, position=at)
 
 
+def _spool(at: Position, path: Token) -> ast.Spool:
+    return ast.Spool(path.unquoted, position=at)
+
+
+def _spool_off(at: Position) -> ast.Spool:
+    return ast.Spool(None, position=at)
+
+
+def _assert_source(at: Position, kind: str, name: str, columns: Columns | None, properties: list[Property]) -> ast.AssertSource:
+    return ast.AssertSource(cast(Any, kind), name, columns or (), _options(properties), position=at)
+
+
+def _assert_values(at: Position, source: str, names: tuple[str, ...], *values: ast.Expression) -> ast.AssertValues:
+    return ast.AssertValues(source, names, values, position=at)
+
+
+def _assert_tombstone(at: Position, source: str, names: tuple[str, ...], *values: ast.Expression) -> ast.AssertValues:
+    return ast.AssertValues(source, names, values, True, position=at)
+
+
 def _assert_topic(at: Position, not_exists: bool, topic: str, properties: list[Property], timeout_ms: int | None) -> ast.AssertTopic:
     return ast.AssertTopic(topic, _options(properties), not not_exists, timeout_ms, position=at)
 

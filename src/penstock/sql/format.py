@@ -7,7 +7,9 @@ from penstock.sql.format_expressions import format_expression, format_name, form
 from penstock.sql.tokens import RESERVED
 from penstock.sql.types import quote
 
-__all__ = ["format_column", "format_expression", "format_name", "format_select", "format_statement", "format_string", "format_value"]
+__all__ = [
+    "format_column", "format_duration", "format_expression", "format_name", "format_select", "format_statement", "format_string", "format_value",
+]  # fmt: skip
 
 _UNITS_MS = (("DAY", 86_400_000), ("HOUR", 3_600_000), ("MINUTE", 60_000), ("SECOND", 1_000), ("MILLISECOND", 1))
 
@@ -68,6 +70,15 @@ def _command(statement: ast.Statement) -> str:
             return _joined("PRINT", format_string(topic), _if(from_beginning, "FROM BEGINNING"), every, at_most)
         case ast.RunScript(path):
             return f"RUN SCRIPT {format_string(path)}"
+        case ast.Spool(path):
+            return "SPOOL OFF" if path is None else f"SPOOL {format_string(path)}"
+        case ast.AssertSource(kind, name, columns, properties):
+            listed = f"({', '.join(map(format_column, columns))})" if columns else ""
+            return _joined("ASSERT", kind, format_name(name), listed, _properties(properties))
+        case ast.AssertValues(source, columns, values, tombstone):
+            named = f"({', '.join(map(format_name, columns))})" if columns else ""
+            given = ", ".join(map(format_expression, values))
+            return _joined("ASSERT", _if(tombstone, "NULL"), "VALUES", format_name(source), named, "KEY" if tombstone else "VALUES", f"({given})")
         case ast.AssertTopic(topic, properties, exists, timeout_ms):
             subject = f"TOPIC {format_string(topic)}"
             return _joined("ASSERT", _if(not exists, "NOT EXISTS"), subject, _properties(properties), _timeout(timeout_ms))
@@ -145,12 +156,12 @@ def _source(source: ast.Source) -> str:
 
 
 def _within(within: ast.Within) -> str:
-    before, after = _duration(within.before_ms), _duration(within.after_ms)
+    before, after = format_duration(within.before_ms), format_duration(within.after_ms)
     return _joined("WITHIN", before if before == after else f"({before}, {after})", _optional("GRACE PERIOD", within.grace_ms))
 
 
 def _window(window: ast.Window) -> str:
-    size = _duration(window.size_ms)
+    size = format_duration(window.size_ms)
     parts = (
         size if window.kind == "SESSION" else f"SIZE {size}",
         _optional("ADVANCE BY", window.advance_ms),
@@ -161,14 +172,15 @@ def _window(window: ast.Window) -> str:
 
 
 def _optional(words: str, ms: int | None) -> str:
-    return "" if ms is None else f"{words} {_duration(ms)}"
+    return "" if ms is None else f"{words} {format_duration(ms)}"
 
 
 def _timeout(ms: int | None) -> str:
     return _optional("TIMEOUT", ms)
 
 
-def _duration(ms: int) -> str:
+def format_duration(ms: int) -> str:
+    """A duration in the largest unit that it is a whole number of: ``6 HOURS``."""
     unit, size = next((unit, size) for unit, size in _UNITS_MS if ms % size == 0 and (ms or size == 1_000))
     return f"{ms // size} {unit}{'S' if ms != size else ''}"
 

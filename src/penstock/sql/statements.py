@@ -191,7 +191,8 @@ STATEMENTS: tuple[Definition, ...] = (
         "SHOW | LIST STREAMS [EXTENDED] | TABLES [EXTENDED] | [ALL] TOPICS [EXTENDED] | QUERIES [EXTENDED] | PROPERTIES | "
         "FUNCTIONS | TYPES\n"
         "  | [SOURCE | SINK] CONNECTORS | CONNECTOR PLUGINS | VARIABLES",
-        "Lists what exists. ALL TOPICS includes the internal ones.",
+        "Lists what exists. ALL TOPICS includes the internal ones. EXTENDED tells more: of streams and tables what DESCRIBE EXTENDED does, of topics "
+        "how long they keep records and which consumer groups read them, of queries their plan and how far they have come.",
         (
             "SHOW STREAMS EXTENDED;",
             "LIST TOPICS;",
@@ -201,8 +202,8 @@ STATEMENTS: tuple[Definition, ...] = (
         "DESCRIBE",
         (ast.Describe,),
         "DESCRIBE | DESC source [EXTENDED] | STREAMS [EXTENDED] | TABLES [EXTENDED] | FUNCTION name | CONNECTOR name",
-        "Shows one thing closely: the columns of a source (EXTENDED: its topic, queries and counters too), a function's "
-        "variants, a connector's tasks.",
+        "Shows one thing closely: the columns of a source (EXTENDED: its topic, its queries, how many records there are and when the last one was, "
+        "too), a function's forms, a connector's tasks.",
         (
             "DESCRIBE readings EXTENDED;",
             "DESCRIBE FUNCTION GEO_DISTANCE;",
@@ -212,7 +213,8 @@ STATEMENTS: tuple[Definition, ...] = (
         "EXPLAIN",
         (ast.Explain,),
         "EXPLAIN [ANALYZE] query | statement",
-        "Shows the plan of a running query, or of a statement without running it. ANALYZE adds what the running query has done so far.",
+        "Shows the plan of a running query, or of a statement without running it. ANALYZE adds how a running query is: its state, how many of its "
+        "sources' records it has read, and how many it has written.",
         (
             "EXPLAIN CTAS_READINGS_BY_SENSOR_3;",
             "EXPLAIN SELECT * FROM readings EMIT CHANGES;",
@@ -270,17 +272,44 @@ STATEMENTS: tuple[Definition, ...] = (
         ("RUN SCRIPT 'pipelines/houseplants/pipeline.sql';",),
     ),
     Definition(
+        "SPOOL",
+        (ast.Spool,),
+        "SPOOL 'file' | OFF",
+        "Writes what is typed in the shell and what it answers to a file too, until SPOOL OFF. One file at a time; what it holds already stays.",
+        ("SPOOL 'session.log';", "SPOOL OFF;"),
+    ),
+    Definition(
+        "ASSERT STREAM, ASSERT TABLE",
+        (ast.AssertSource,),
+        "ASSERT STREAM | TABLE name [(column type [KEY | PRIMARY KEY], ...)] [WITH (option = value, ...)]",
+        "Fails unless a stream or table is there and has these columns and properties; what is not given is not looked at.",
+        ("ASSERT STREAM readings (sensor STRING KEY, moisture DOUBLE) WITH (VALUE_FORMAT = 'JSON');",),
+    ),
+    Definition(
+        "ASSERT VALUES, ASSERT NULL VALUES",
+        (ast.AssertValues,),
+        "ASSERT VALUES source [(column, ...)] VALUES (expression, ...)\n  | ASSERT NULL VALUES source [(column, ...)] KEY (expression, ...)",
+        "Fails unless the next record of a stream or table has these values, once the queries have processed what is there; NULL VALUES wants a "
+        "tombstone with this key. The first ASSERT VALUES of a source looks at its first record, each later one at the record behind, in the order "
+        "in which they were written. Columns that are not named are not looked at; ROWTIME may be named, and WINDOWSTART and WINDOWEND of a windowed "
+        "source. `penstock test` runs files of such tests.",
+        (
+            "ASSERT VALUES readings_by_sensor (sensor, n) VALUES ('0x36', 1);",
+            "ASSERT NULL VALUES readings_by_sensor (sensor) KEY ('0x36');",
+        ),
+    ),
+    Definition(
         "ASSERT TOPIC",
         (ast.AssertTopic,),
         "ASSERT [NOT EXISTS] TOPIC name [WITH (PARTITIONS = n, REPLICAS = n)] [TIMEOUT duration]",
-        "Fails unless a topic exists (or does not), waiting for it at most the timeout.",
+        "Fails unless a topic exists (or does not), waiting for it at most the timeout, by default ksql.assert.topic.default.timeout.ms.",
         ("ASSERT TOPIC readings WITH (PARTITIONS = 3) TIMEOUT 10 SECONDS;",),
     ),
     Definition(
         "ASSERT SCHEMA",
         (ast.AssertSchema,),
         "ASSERT [NOT EXISTS] SCHEMA [SUBJECT name] [ID number] [TIMEOUT duration]",
-        "Fails unless a schema is registered (or is not), waiting for it at most the timeout.",
+        "Fails unless a schema is registered (or is not), waiting for it at most the timeout, by default ksql.assert.schema.default.timeout.ms.",
         ("ASSERT SCHEMA SUBJECT 'readings-value' TIMEOUT 10 SECONDS;",),
     ),
 )

@@ -21,13 +21,14 @@ MODULES = {
     "describe": ("Describe", "Explain"),
     "session": ("SetProperty", "UnsetProperty", "AlterSystem", "Define", "Undefine", "RunScript"),
     "printing": ("Print",),
-    "asserts": ("AssertTopic", "AssertSchema"),
+    "asserts": ("AssertTopic", "AssertSchema", "AssertSource", "AssertValues"),
     "connectors": ("CreateConnector", "DropConnector", "PauseConnector", "ResumeConnector"),
+    "spool": ("Spool",),
 }
 HOME = {statement: module for module, statements in MODULES.items() for statement in statements}
 READS = {"Query", "RawQuery", "Show", "Describe", "Explain", "SetProperty", "UnsetProperty", "Define", "Undefine", "RunScript", "Print",
-         "AssertTopic", "AssertSchema"}  # fmt: skip
-WAITS = {"AssertTopic", "AssertSchema"}
+         "AssertTopic", "AssertSchema", "AssertSource", "AssertValues", "Spool"}  # fmt: skip
+WAITS = {"AssertTopic", "AssertSchema", "AssertValues"}
 """Statements that may wait for what others do, who must be let meanwhile."""
 
 

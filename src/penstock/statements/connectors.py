@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from typing import Literal as OneOf
 
-from penstock import formats, settings
+from penstock import settings
 from penstock.catalog.model import Connector, DataSource, State
 from penstock.connect.records import Record
 from penstock.connect.runtime import ConnectorStatus, ConnectRuntime, kind_of
 from penstock.connect.task import Defaults
-from penstock.engine.operators.source import as_columns, options, split_windows
 from penstock.errors import ConfigError, ConnectorError, Position, TopicError
 from penstock.log.names import check_not_own
-from penstock.result import Result, plain_columns
+from penstock.result import Result
 from penstock.sql import ast
 from penstock.sql.types import BIGINT, SqlType
+from penstock.statements.records import Reader
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -116,42 +116,14 @@ class TopicReader:
         return raw_records(topic, partition, batch) if source is None else self._decoded(source, partition, batch)
 
     def _decoded(self, source: DataSource, partition: int, batch: pa.RecordBatch) -> list[Record]:
-        headers = {h.name for h in source.headers}
-        values = [c for c in source.schema.value if c.name not in headers]
-        keys, starts, ends = split_windows(batch["key"], source.window)
-        read_key = formats.decoder(
-            source.key_format.name, as_columns(source.schema.key), options(source.key_format, source.topic, is_key=True), self._db.schemas
-        )
-        read_value = formats.decoder(
-            source.value_format.name, as_columns(values), options(source.value_format, source.topic, is_key=False), self._db.schemas
-        )
-        key, value = read_key(keys), read_value(batch["value"])
-        reasons = {e.row: f"key: {e.reason}" for e in key.errors} | {e.row: f"value: {e.reason}" for e in value.errors}
-        key_lists = plain_columns_of(key.columns, [c.type for c in source.schema.key])
-        value_lists = plain_columns_of(value.columns, [c.type for c in values])
+        reader = Reader(self._db, source)
         records = []
-        for row, raw in enumerate(raw_records(source.topic, partition, batch)):
-            columns = {c.name: column[row] for c, column in zip(source.schema.key, key_lists, strict=True)}
-            if source.window:
-                columns |= {"WINDOWSTART": starts[row].as_py(), "WINDOWEND": ends[row].as_py()}
-            key_names = tuple(columns)
-            if not raw.tombstone:
-                columns |= {c.name: column[row] for c, column in zip(values, value_lists, strict=True)}
-            error = reasons.get(row)
-            records.append(
-                Record(
-                    raw.topic, partition, raw.offset, raw.timestamp, {} if error else columns, key_names, raw.tombstone, raw.key, raw.value,
-                    raw.headers, error,
-                )
-            )  # fmt: skip
+        for bare, read in zip(raw_records(source.topic, partition, batch), reader.read(batch, partition), strict=True):
+            key = {**(read.key or dict.fromkeys(reader.key_names)), **read.bounds}
+            value = {} if bare.tombstone else read.value or dict.fromkeys(reader.value_names)
+            columns = {} if read.problem else {**key, **value}
+            records.append(replace(bare, columns=columns, key_columns=tuple(key), error=read.problem or None))
         return records
-
-
-def plain_columns_of(arrays: Sequence[Any], types: Sequence[Any]) -> list[list[Any]]:
-    """Columns as lists of plain Python values."""
-    import pyarrow as pa
-
-    return plain_columns(pa.table(list(arrays), names=[str(i) for i in range(len(arrays))]), types) if arrays else []
 
 
 def raw_records(topic: str, partition: int, batch: pa.RecordBatch) -> list[Record]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from penstock.catalog.model import DataSource, PersistentQuery
@@ -11,9 +12,20 @@ from penstock.errors import Error, SqlError
 from penstock.plan.steps import Step, sources_of
 from penstock.result import Result
 from penstock.sql import ast
+from penstock.sql.format import format_duration
 
 if TYPE_CHECKING:
     from penstock.database import Database
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: 1 partition, 2 partitions."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def stamp(time_ms: int) -> str:
+    """A time (ms) as ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def source_of(db: Database, name: str, statement: ast.Statement) -> DataSource:
@@ -31,38 +43,61 @@ def reads(step: Step) -> set[str]:
     return {source.source for source in sources_of(step)}
 
 
+# ---------------------------------------------------------------------------------------------- streams and tables
+
+
 def columns_of(source: DataSource) -> list[tuple[str, str]]:
-    """Each column's name, and its type as DESCRIBE prints it."""
+    """Each column's name, and its type as DESCRIBE prints it; at last the window that is part of the key."""
     headers = {h.name: "(headers)" if h.header is None else f"(header '{h.header}')" for h in source.headers}
     key = "(primary key)" if source.kind == "TABLE" else "(key)"
-    window = [(f"{key}", f"Window type: {source.window.kind}")] if source.window else []
     rows = [(c.name, f"{c.type} {key}") for c in source.schema.key]
     rows += [(c.name, f"{c.type} {headers.get(c.name, '')}".strip()) for c in source.schema.value]
-    return rows + [(f"window of {w[0]}", w[1]) for w in window]
+    if source.window:
+        size = f" of {format_duration(source.window.size_ms).lower()}" if source.window.size_ms else ""
+        rows.append(("WINDOWSTART, WINDOWEND", f"BIGINT (bounds of the key's {source.window.kind.lower()} window{size})"))
+    return rows
 
 
-def described(db: Database, sources: Sequence[DataSource], *, extended: bool) -> Result:
-    """The columns of sources; `extended`: with their topics, queries and statements."""
-    if not extended:
-        return Result(columns=("FIELD", "TYPE"), rows=[row for source in sources for row in columns_of(source)])
-    rows: list[tuple[str, str]] = []
-    for source in sources:
-        info = db.log.topic(source.topic)
-        partitions = range(info.partitions if info else 0)
-        rows += [
-            ("Name", source.name),
-            ("Type", source.kind),
-            ("Topic", f"{source.topic} ({len(partitions)} partitions)"),
-            ("Key format", source.key_format.name),
-            ("Value format", source.value_format.name),
-            ("Timestamp column", source.timestamp.column if source.timestamp else "record timestamp"),
-            *((f"Column {name}", type_) for name, type_ in columns_of(source)),
-            ("Records", str(sum(db.log.end_offset(source.topic, p) - db.log.start_offset(source.topic, p) for p in partitions))),
-            ("Read by", ", ".join(q.id for q in db.catalog.queries() if source.name in reads(q.plan)) or "-"),
-            ("Written by", ", ".join(q.id for q in db.catalog.queries() if q.plan.target == source.name) or "-"),
-            ("Statement", source.sql),
-        ]
-    return Result(columns=("PROPERTY", "VALUE"), rows=list(rows))
+def described(db: Database, sources: Sequence[DataSource], *, extended: bool, several: bool = False) -> Result:
+    """The columns of sources; `extended`: with their topics, queries and statements. Of `several`, each row begins with the source's name."""
+    details = extended_rows if extended else lambda _, source: columns_of(source)
+    columns = ("PROPERTY", "VALUE") if extended else ("FIELD", "TYPE")
+    if several:
+        rows = [(source.name, *row) for source in sources for row in details(db, source) if row[0] != "Name"]
+        return Result(columns=("NAME", *columns), rows=rows)
+    return Result(columns=columns, rows=[row for source in sources for row in details(db, source)])
+
+
+def extended_rows(db: Database, source: DataSource) -> list[tuple[str, str]]:
+    """All that is known of a source."""
+    info = db.log.topic(source.topic)
+    partitions = range(info.partitions if info else 0)
+    queries = db.catalog.queries()
+    return [
+        ("Name", source.name),
+        ("Type", source.kind),
+        ("Topic", f"{source.topic} ({counted(len(partitions), 'partition')})"),
+        ("Key format", source.key_format.name),
+        ("Value format", source.value_format.name),
+        ("Time", f"of the column {source.timestamp.column}" if source.timestamp else "of the record"),
+        *((f"Column {name}" if "," not in name else name, type_) for name, type_ in columns_of(source)),
+        ("Records", f"{sum(db.log.end_offset(source.topic, p) - db.log.start_offset(source.topic, p) for p in partitions):,}"),
+        ("Last record", last_record(db, source.topic)),
+        ("Read by", ", ".join(q.id for q in queries if source.name in reads(q.plan)) or "-"),
+        ("Written by", ", ".join(q.id for q in queries if q.plan.target == source.name) or "-"),
+        ("Statement", source.sql),
+    ]
+
+
+def last_record(db: Database, topic: str) -> str:
+    """The time of the record that was written last to each of a topic's partitions, the latest of them."""
+    info = db.log.topic(topic)
+    times = []
+    for partition in range(info.partitions if info else 0):
+        end = db.log.end_offset(topic, partition)
+        if end > db.log.start_offset(topic, partition):
+            times += db.log.read(topic, partition, end - 1, max_records=1)["timestamp"].to_pylist()
+    return stamp(max(times)) if times else "-"
 
 
 def describe(db: Database, statement: ast.Describe) -> Result:
@@ -73,21 +108,58 @@ def describe(db: Database, statement: ast.Describe) -> Result:
             return described(db, [source_of(db, statement.name, statement)], extended=statement.extended)
         case "STREAMS" | "TABLES":
             kind = statement.what.removesuffix("S")
-            return described(db, [s for s in db.catalog.sources() if s.kind == kind], extended=True)
+            found = sorted((s for s in db.catalog.sources() if s.kind == kind), key=lambda s: s.name)
+            return described(db, found, extended=statement.extended, several=True)
         case "FUNCTION":
             from penstock import functions
 
             assert statement.name is not None
-            found = functions.describe(statement.name.upper())
-            rows = [("Name", found.name), ("Type", found.kind.capitalize()), ("Overview", found.summary)]
-            rows += [("Form", form) for form in found.shown] + [(f"Argument {name}", text) for name, text in found.parameters.items()]
-            rows += [("Example", f"{example.call} -> {example.result}") for example in found.examples]
+            function = functions.describe(statement.name.upper())
+            rows = [("Name", function.name), ("Type", function.kind.capitalize()), ("Overview", function.summary)]
+            rows += [("Form", form) for form in function.shown] + [(f"Argument {name}", text) for name, text in function.parameters.items()]
+            rows += [("Example", f"{example.call} -> {example.result}") for example in function.examples]
             return Result(columns=("PROPERTY", "VALUE"), rows=list(rows))
         case "CONNECTOR":
             from penstock.statements.connectors import describe_connector
 
             return describe_connector(db, statement)
     raise Error(f"DESCRIBE {statement.what} is not known.")
+
+
+# ---------------------------------------------------------------------------------------------- queries
+
+
+def state_of(db: Database, query: PersistentQuery) -> str:
+    """RUNNING, PAUSED, or ERROR with its reason."""
+    running = db.runtime.queries.get(query.id)
+    if running is None:
+        return query.state
+    return f"{running.state}: {running.error}" if running.error and running.state == "ERROR" else running.state
+
+
+def progress(db: Database, query: PersistentQuery) -> Iterator[tuple[str, str]]:
+    """How far a query has read each of its topics."""
+    committed = db.log.committed(query.id)
+    for topic in dict.fromkeys(source.topic for source in sources_of(query.plan)):
+        info = db.log.topic(topic)
+        places = [(topic, p) for p in range(info.partitions if info else 0)]
+        starts = {place: db.log.start_offset(*place) for place in places}
+        there = sum(db.log.end_offset(*place) - starts[place] for place in places)
+        done = sum(max(0, committed.get(place, starts[place]) - starts[place]) for place in places)
+        yield f"Read of {topic}", f"{done:,} of {counted(there, 'record')}"
+
+
+def query_rows(db: Database, query: PersistentQuery) -> list[tuple[str, str]]:
+    """What a query is doing, and has done."""
+    info = db.log.topic(query.plan.topic)
+    written = sum(db.log.end_offset(query.plan.topic, p) for p in range(info.partitions if info else 0))
+    return [
+        ("State", state_of(db, query)),
+        ("Reads", ", ".join(sorted(reads(query.plan)))),
+        *progress(db, query),
+        ("Writes", f"{query.plan.target}, topic {query.plan.topic}"),
+        (f"Written to {query.plan.topic}", counted(written, "record") + (f", the last of {last_record(db, query.plan.topic)}" if written else "")),
+    ]
 
 
 def explained_query(db: Database, statement: ast.Explain) -> PersistentQuery:
@@ -100,20 +172,33 @@ def explained_query(db: Database, statement: ast.Explain) -> PersistentQuery:
     return query
 
 
-def explain(db: Database, statement: ast.Explain) -> Result:
-    """The plan of a running query, or of a statement that is not run."""
-    from penstock.plan import explain as plan_text
+def explained_plan(db: Database, statement: ast.Explain) -> Step:
+    """The plan of the statement that EXPLAIN holds. Raises SqlError."""
     from penstock.statements.queries import planned
+
+    assert statement.statement is not None
+    if statement.analyze:
+        raise SqlError(
+            "ANALYZE tells what a running query has done, and this statement does not run.", mend="Name a query: EXPLAIN ANALYZE query_id.",
+            position=statement.position,
+        )  # fmt: skip
+    return planned(db, statement.statement)
+
+
+def explain(db: Database, statement: ast.Explain) -> Result:
+    """The plan of a running query, or of a statement that is not run; with ANALYZE what the query has done so far."""
+    from penstock.plan import explain as plan_text
 
     if statement.query_id is not None:
         query = explained_query(db, statement)
         running = db.runtime.queries.get(query.id)
-        failure = f"ERROR: {running.error}\n\n" if running and running.error else ""
-        text = f"{failure}{query.sql}\n\n{plan_text(query.plan)}"
+        failure = [f"ERROR: {running.error}", ""] if running and running.error else []
+        lines = [line for text in (*failure, query.sql, "", plan_text(query.plan)) for line in text.splitlines() or [""]]
+        if statement.analyze:
+            lines += ["", *(f"{name}: {value}" for name, value in query_rows(db, query))]
     else:
-        assert statement.statement is not None
-        text = plan_text(planned(db, statement.statement))
-    return Result(columns=("PLAN",), rows=[(line,) for line in text.splitlines()])
+        lines = plan_text(explained_plan(db, statement)).splitlines()
+    return Result(columns=("PLAN",), rows=[(line,) for line in lines])
 
 
 RUN: dict[type, Callable[[Database, Any], Result]] = {ast.Describe: describe, ast.Explain: explain}

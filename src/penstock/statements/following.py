@@ -9,7 +9,7 @@ from penstock.errors import TopicError
 from penstock.log.names import check_not_own
 from penstock.result import Row
 from penstock.sql import ast
-from penstock.statements.printing import COLUMNS, readable, stamp
+from penstock.statements.printing import COLUMNS, Printer
 
 if TYPE_CHECKING:
     from penstock.database import Database
@@ -32,6 +32,7 @@ class TopicRows:
         self._closed = False
         self._seen = self._shown = 0
         partitions = range(self._partitions())
+        self._printer = Printer(db, statement.topic)
         start = db.log.start_offset if statement.from_beginning else db.log.end_offset
         self._offsets = {partition: start(statement.topic, partition) for partition in partitions}
 
@@ -72,10 +73,10 @@ class TopicRows:
     def _read(self) -> Iterator[Row]:
         for partition in range(self._partitions()):
             offset = self._offsets.setdefault(partition, 0)
-            for record in self._db.log.read(self._statement.topic, partition, offset, max_records=READ_MAX).to_pylist():
-                self._offsets[partition] = record["offset"] + 1
-                key, value = readable(self._db, record["key"]), readable(self._db, record["value"])
-                yield Row((stamp(record["timestamp"]), partition, record["offset"], key, value), COLUMNS)
+            batch = self._db.log.read(self._statement.topic, partition, offset, max_records=READ_MAX)
+            if batch.num_rows:
+                self._offsets[partition] = batch["offset"][-1].as_py() + 1
+                yield from (Row(row, COLUMNS) for row in self._printer.rows(batch, partition))
 
     def close(self) -> None:
         """End the rows."""

@@ -16,7 +16,7 @@ from penstock.catalog.model import DataSource
 from penstock.engine.operators.sink import RECORD_HEADERS
 from penstock.engine.operators.source import as_columns, options
 from penstock.engine.sql import Compiler
-from penstock.errors import DataError, SqlError
+from penstock.errors import DataError, Position, SqlError
 from penstock.functions.duckdb_names import physical
 from penstock.log.partition import partitions_for
 from penstock.log.protocol import Append
@@ -33,14 +33,18 @@ if TYPE_CHECKING:
 def insert_values(db: Database, statement: ast.InsertValues) -> Result:
     """INSERT INTO ... VALUES: one row of constant expressions."""
     plan = planner.plan_insert_values(statement, View(db))
+    db.log.append(*encoded(db, plan.source, computed(db, plan, statement.position), 1))
+    return Result(f"1 row is inserted into {plan.source.name}.")
+
+
+def computed(db: Database, plan: planner.InsertPlan, position: Position | None) -> dict[str, pa.Array]:
+    """The values of constant expressions, each as a column of one row. Raises DataError for one that cannot be computed."""
     compiler = Compiler({})
     sqls = [f"{compiler(expr)} AS c{i}" for i, (_, expr) in enumerate(plan.values)]
     with db.evaluator() as evaluator:
         evaluator.need(compiler.needs.values())
-        row = evaluator.once(f"SELECT {', '.join(sqls)}", statement.position)
-    columns = {name: physical(row[f"c{i}"].combine_chunks(), arrow_type(expr.type)) for i, (name, expr) in enumerate(plan.values)}
-    db.log.append(*encoded(db, plan.source, columns, 1))
-    return Result(f"1 row is inserted into {plan.source.name}.")
+        row = evaluator.once(f"SELECT {', '.join(sqls)}", position)
+    return {name: physical(row[f"c{i}"].combine_chunks(), arrow_type(expr.type)) for i, (name, expr) in enumerate(plan.values)}
 
 
 def insert_rows(db: Database, name: str, rows: Any, timestamp: str | None) -> int:

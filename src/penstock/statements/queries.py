@@ -18,6 +18,7 @@ from penstock.result import Result
 from penstock.sql import ast
 from penstock.sql.types import BIGINT, INTEGER, STRING
 from penstock.statements import sources
+from penstock.statements.session import least
 from penstock.statements.view import View
 
 if TYPE_CHECKING:
@@ -81,6 +82,17 @@ def begin_at_end(db: Database, query: PersistentQuery) -> None:
         db.log.commit_offsets(query.id, ends)
 
 
+def check_limit(db: Database, statement: ast.Statement) -> None:
+    """Raises Error where there are as many persistent queries as the settings allow."""
+    most = least(db, "ksql.query.persistent.active.limit")
+    if len(db.catalog.queries()) >= most:
+        raise Error(
+            f"There are {len(db.catalog.queries())} persistent queries, and ksql.query.persistent.active.limit is {most}.",
+            mend="TERMINATE one, or SET the limit higher.",
+            position=statement.position,
+        )
+
+
 def next_number(db: Database) -> int:
     """A number for a new query; queries are counted over the life of a folder."""
     return db.catalog.counter + 1
@@ -107,6 +119,7 @@ def create_as(db: Database, statement: ast.CreateAsSelect) -> Result:
     planned = planner.plan_create_as(statement, View(db), View(db), db.properties, query_id)
     if old is not None:
         return replace_query(db, statement, old, planned.source, planned.plan)
+    check_limit(db, statement)
     sources.ensure_topic(db, planned.topic, planned.plan.partitions, planned.source.kind, planned.plan.window)
     sources.register_schemas(db, planned.source, new=True)
     query = PersistentQuery(query_id, statement.text, planned.plan, dict(db.properties))
@@ -138,6 +151,7 @@ def insert_into(db: Database, statement: ast.InsertInto) -> Result:
     """INSERT INTO ... SELECT: a query that writes to a source which is there."""
     query_id = f"INSERTQUERY_{next_number(db)}"
     plan = planner.plan_insert_into(statement, View(db), db.properties)
+    check_limit(db, statement)
     query = PersistentQuery(query_id, statement.text, plan, dict(db.properties))
     begin_at_end(db, query)
     db.catalog.put(query)

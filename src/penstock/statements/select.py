@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -17,11 +18,12 @@ from penstock.errors import Error, SqlError
 from penstock.plan import plan_query, schema_text
 from penstock.plan.expressions import Column, WindowBound
 from penstock.plan.scope import WINDOW_BOUNDS
-from penstock.plan.steps import QueryPlan, Select
+from penstock.plan.steps import QueryPlan, Select, sources_of
 from penstock.result import Query, Result
 from penstock.sql import ast
 from penstock.sql.types import type_of_arrow
 from penstock.statements.queries import task_options
+from penstock.statements.session import least
 from penstock.statements.view import View
 
 if TYPE_CHECKING:
@@ -55,13 +57,36 @@ def select(db: Database, statement: ast.Statement, *, timeout: float | None = No
     names, types = [c.name for c in plan.output], [c.type for c in plan.output]
     kept = {c.name for c in plan.root.schema.key} if plan.push and plan.root.kind == "TABLE" else set()
     query = Query(names, types, schema=schema_text(plan), key=[name for name in names if name in kept], timeout=timeout)
-    return push(db, plan, query) if plan.push else pull(db, plan, query)
+    if plan.push:
+        return push(db, plan, query)
+    check_pull(db, statement, scans=plan.lookup is None and any(s.kind == "TABLE" for s in sources_of(plan.root)))
+    return pull(db, plan, query)
 
 
 def beyond_streams(statement: ast.Query) -> bool:
     """Whether a query that cannot be planned may be one over what is there now: a join or a grouping that streams know nothing like."""
     asked = statement.select
     return asked.emit is None and asked.window is None and (isinstance(asked.relation, ast.Join) or bool(asked.group_by))
+
+
+def check_pull(db: Database, statement: ast.Statement, *, scans: bool) -> None:
+    """Raises Error where the settings do not let a pull query be answered: it reads a whole table, or too many were asked within a second."""
+    if scans and not least(db, "ksql.query.pull.table.scan.enabled"):
+        raise Error(
+            "The query reads a whole table, which ksql.query.pull.table.scan.enabled = false forbids.",
+            mend="Ask for keys: WHERE key = value, or key IN (...).",
+            position=statement.position,
+        )
+    most, now = least(db, "ksql.query.pull.max.qps"), time.monotonic()
+    while db.pulls and now - db.pulls[0] >= 1:
+        db.pulls.popleft()
+    if len(db.pulls) >= most:
+        raise Error(
+            f"There were {len(db.pulls)} pull queries within a second, as many as ksql.query.pull.max.qps allows.",
+            mend="Ask again a little later.",
+            position=statement.position,
+        )
+    db.pulls.append(now)
 
 
 def pull(db: Database, plan: QueryPlan, query: Query) -> Query:
@@ -74,6 +99,7 @@ def ordinary(db: Database, statement: ast.RawQuery) -> Query:
     """A pull query in ordinary SQL."""
     from penstock.engine.ordinary import answer
 
+    check_pull(db, statement, scans=True)
     with db.evaluator() as evaluator:
         interrupted_by = db.session.cancellation.interrupted_by
         table = answer(statement.text, db.catalog, db.log, db.schemas, evaluator, statement.position, interrupted_by)

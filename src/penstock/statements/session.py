@@ -24,6 +24,11 @@ def set_property(db: Database, statement: ast.SetProperty) -> Result:
     return Result(f"Property '{statement.name}' is now '{statement.value}', for the queries that start from here on.")
 
 
+def least(db: Database, name: str) -> int:
+    """A limit: the database's, or a lower one of this session."""
+    return min(int(settings.value(properties, name)) for properties in (db.shared_properties, db.properties))
+
+
 def alter_system(db: Database, statement: ast.AlterSystem) -> Result:
     """ALTER SYSTEM: the property of this session and of all that begin from here on. Raises ConfigError for an unknown name or a bad value."""
     found = settings.checked({statement.name: statement.value})
@@ -42,7 +47,7 @@ def unset_property(db: Database, statement: ast.UnsetProperty) -> Result:
 def define(db: Database, statement: ast.Define) -> Result:
     # the parser has put it to use already, for the statements behind it
     """DEFINE a variable of the session."""
-    db.variables[statement.name.lower()] = statement.value
+    db.define(statement.name, statement.value)
     return Result(f"Variable {statement.name} is defined.")
 
 

@@ -9,6 +9,7 @@ from penstock import settings
 from penstock.errors import Error
 from penstock.result import Result
 from penstock.sql import ast
+from penstock.sql.format import format_duration
 from penstock.statements.connectors import state_of
 
 if TYPE_CHECKING:
@@ -30,19 +31,41 @@ def sources(db: Database, kind: str) -> Result:
     return Result(columns=("NAME", "TOPIC", "KEY FORMAT", "VALUE FORMAT", "WINDOWED"), rows=list(rows))
 
 
-def topics(db: Database, *, internal: bool) -> Result:
-    """SHOW TOPICS; `internal` with those whose names begin with an underscore."""
-    rows = []
+def topics(db: Database, *, internal: bool, extended: bool = False) -> Result:
+    """SHOW TOPICS; `internal` with those whose names begin with an underscore, `extended` with who reads them."""
+    rows: list[tuple[Any, ...]] = []
+    groups = {group: {topic for topic, _ in db.log.committed(group)} for group in db.log.groups()} if extended else {}
     for topic in db.log.topics():
         if topic.internal and not internal:
             continue
         records = sum(db.log.end_offset(topic.name, p) - db.log.start_offset(topic.name, p) for p in range(topic.partitions))
-        rows.append((topic.name, topic.partitions, records, ",".join(sorted(topic.config.cleanup))))
-    return Result(columns=("TOPIC", "PARTITIONS", "RECORDS", "CLEANUP"), rows=rows)
+        row = (topic.name, topic.partitions, records, ",".join(sorted(topic.config.cleanup)))
+        if extended:
+            readers = [group for group, read in groups.items() if topic.name in read]
+            rows.append((*row, stated(topic.config.retention_ms), len(readers), ", ".join(readers)))
+        else:
+            rows.append(row)
+    columns = ("TOPIC", "PARTITIONS", "RECORDS", "CLEANUP")
+    return Result(columns=(*columns, "RETENTION", "GROUPS", "READ BY") if extended else columns, rows=rows)
 
 
-def queries(db: Database) -> Result:
-    """SHOW QUERIES: each persistent query, its state, and the reason of an ERROR."""
+def stated(retention_ms: int | None) -> str:
+    """How long records are kept."""
+    return "for ever" if retention_ms is None else format_duration(retention_ms).lower()
+
+
+def queries(db: Database, *, extended: bool = False) -> Result:
+    """SHOW QUERIES: each persistent query, its state, and the reason of an ERROR; `extended` with its plan and how far it is."""
+    if extended:
+        from penstock.plan import explain
+        from penstock.statements.describe import query_rows
+
+        found = [
+            (query.id, *row)
+            for query in db.catalog.queries()
+            for row in (*query_rows(db, query), ("SQL", query.sql), *(("Plan", line) for line in explain(query.plan).splitlines()))
+        ]
+        return Result(columns=("QUERY", "PROPERTY", "VALUE"), rows=list(found))
     rows = []
     for query in db.catalog.queries():
         running = db.runtime.queries.get(query.id)
@@ -54,7 +77,7 @@ def queries(db: Database) -> Result:
 def properties(db: Database) -> Result:
     """SHOW PROPERTIES: those that do something, and whether the session has set them."""
     rows = [
-        (s.name, db.properties.get(s.name, str(s.default)), "session" if s.name in db.properties else "default")
+        (s.name, db.properties.get(s.name, settings.text_of(s.default)), "session" if s.name in db.properties else "default")
         for s in sorted(settings.SETTINGS.values(), key=lambda s: s.name)
         if not s.no_effect
     ]
@@ -76,7 +99,7 @@ def types(db: Database) -> Result:
 
 def variables(db: Database) -> Result:
     """SHOW VARIABLES."""
-    return Result(columns=("VARIABLE", "VALUE"), rows=sorted(db.variables.items()))
+    return Result(columns=("VARIABLE", "VALUE"), rows=sorted((db.session.variable_names.get(n, n), v) for n, v in db.variables.items()))
 
 
 def connectors(db: Database, kind: str | None = None) -> Result:
@@ -120,7 +143,11 @@ def show(db: Database, statement: ast.Show) -> Result:
 
         kind = statement.what.removesuffix("S")
         found = sorted((s for s in db.catalog.sources() if s.kind == kind), key=lambda s: s.name)
-        return described(db, found, extended=True)
+        return described(db, found, extended=True, several=True)
+    if statement.what in ("TOPICS", "ALL TOPICS") and statement.extended:
+        return topics(db, internal=statement.what == "ALL TOPICS", extended=True)
+    if statement.what == "QUERIES" and statement.extended:
+        return queries(db, extended=True)
     answer = ANSWERS.get(statement.what)
     if answer is None:
         raise Error(f"SHOW {statement.what} is not known.", mend=f"There are: {', '.join(ANSWERS)}.", position=statement.position)

@@ -74,6 +74,8 @@ class Source:
     records: Records | None = None
     strict_time: bool = False
     """A row without a good time stops the query (ksql.timestamp.throw.on.invalid)."""
+    strict: bool = False
+    """A record that cannot be read stops the query (ksql.fail.on.deserialization.error)."""
     key_decoder: Decoder = field(init=False)
     value_decoder: Decoder = field(init=False)
 
@@ -123,6 +125,12 @@ class Source:
         keep = np.ones(len(records), bool)
         for side, decoded in (("key", key), ("value", value)):
             for error in decoded.errors:
+                if self.strict:
+                    topic, partition, offset = cycle.origin.of(records.places[error.row].as_py())
+                    raise DataError(
+                        f"Topic {topic}, partition {partition}, offset {offset}: {side}: {error.reason}.",
+                        mend="Without 'ksql.fail.on.deserialization.error' such a record is logged and passed over.",
+                    )
                 if keep[error.row]:
                     cycle.fault("DESERIALIZATION", f"{side}: {error.reason}", records.places[error.row].as_py())
                 keep[error.row] = False

@@ -11,8 +11,7 @@ from penstock.errors import ConnectorError
 from penstock.result import Result
 from penstock.server.ksql import descriptions as about
 from penstock.sql import ast
-from penstock.statements.describe import explained_query, source_of
-from penstock.statements.queries import planned
+from penstock.statements.describe import explained_plan, explained_query, source_of
 
 if TYPE_CHECKING:
     from penstock.database import Database
@@ -81,7 +80,8 @@ def _types(db: Database, statement: ast.Show) -> Entity:
 
 
 def _variables(db: Database, statement: ast.Show) -> Entity:
-    return {"@type": "variables", "variables": [{"name": name, "value": value} for name, value in sorted(db.variables.items())]}
+    names = db.session.variable_names
+    return {"@type": "variables", "variables": [{"name": names.get(name, name), "value": value} for name, value in sorted(db.variables.items())]}
 
 
 def _connectors(db: Database, statement: ast.Show) -> Entity:
@@ -141,8 +141,8 @@ def explain(db: Database, statement: ast.Explain) -> Entity:
         reason = running.error if running else None
         found = about.plan_description(query.plan, query_id=query.id, sql=query.sql, state=about.query_state(db, query), reason=reason)
         return {"@type": "queryDescription", "queryDescription": found | {"overriddenProperties": query.properties}}
+    plan = explained_plan(db, statement)
     assert statement.statement is not None
-    plan = planned(db, statement.statement)
     return {"@type": "queryDescription", "queryDescription": about.plan_description(plan, sql=statement.statement.text)}
 
 
@@ -177,11 +177,18 @@ def asserted_schema(db: Database, statement: ast.AssertSchema, result: Result) -
     return {"@type": "assert_schema", "subject": statement.subject, "id": statement.id, "exists": statement.exists}
 
 
+def asserted(db: Database, statement: ast.AssertSource | ast.AssertValues, result: Result) -> Entity:
+    """The assertions of tests, which ksqlDB's server does not know."""
+    return {"@type": "assertion", "message": result.message}
+
+
 DONE: Mapping[type, Callable[[Database, Any, Result], Entity]] = {
     ast.CreateConnector: created_connector,
     ast.DropConnector: dropped_connector,
     ast.AssertTopic: asserted_topic,
     ast.AssertSchema: asserted_schema,
+    ast.AssertSource: asserted,
+    ast.AssertValues: asserted,
 }
 """Statements that are run, and answer with something of their own."""
 

@@ -1,0 +1,64 @@
+"""Tables on a terminal and elsewhere."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import pytest
+
+from penstock.cli import output
+from penstock.cli.output import Output, RowPrinter, write
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output.shutil, "get_terminal_size", lambda *_: os.terminal_size((40, 20)))
+
+
+def written(file: io.StringIO, columns: tuple[str, ...], *rows: tuple[object, ...]) -> list[str]:
+    write(columns, rows, Output.table, file)
+    return file.getvalue().splitlines()
+
+
+def test_a_table_fits_the_terminal_and_shows_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = written(Terminal(), ("NAME", "STATEMENT"), ("S", "CREATE STREAM s (n INT) WITH (kafka_topic='s', value_format='JSON')"), ("T", None))
+    assert lines == [
+        "NAME | STATEMENT",
+        "-----+----------------------------------",
+        "S    | CREATE STREAM s (n INT) WITH",
+        "     | (kafka_topic='s',",
+        "     | value_format='JSON')",
+        "T    | null",
+    ]
+    assert max(map(len, lines)) <= 40
+
+
+def test_what_is_indented_stays_indented() -> None:
+    lines = written(Terminal(), ("PLAN",), ("write it\n  select a, b and all the others that there are",))
+    assert lines[2:] == ["write it", "  select a, b and all the others that", "  there are"]
+
+
+def test_elsewhere_nothing_is_cut_or_broken() -> None:
+    lines = written(io.StringIO(), ("A", "B"), ("x" * 60, "two\nlines"))
+    assert lines[2:] == [f"{'x' * 60} | two lines"]
+
+
+def test_a_time_gives_way_after_long_texts() -> None:
+    lines = written(Terminal(), ("ROWTIME", "VALUE"), ("2026-11-21T17:46:05.003Z", "some words of a record that is long"))
+    assert lines[2].startswith("2026-11-21T17:46:05.003Z | some words of")
+    assert "".join(line.split("|")[1] for line in lines[2:]).split() == ["some", "words", "of", "a", "record", "that", "is", "long"]
+
+
+def test_rows_as_they_come_widen_their_columns() -> None:
+    file = Terminal()
+    rows = RowPrinter(("K", "V"), Output.table, file)
+    for key, value in [("a", 1), ("longer", 2), ("b", 3)]:
+        rows.write((key, value))
+    assert file.getvalue().splitlines() == ["K | V", "--+--", "a | 1", "longer | 2", "b      | 3"]
+    assert rows.count == 3
