@@ -220,13 +220,24 @@ class Writer:
 
     def tell(self) -> str:
         chance = self.chance
+        if chance.random() < 0.15:
+            return self.asserted()
         return chance.choice((
             "SHOW STREAMS", "SHOW TABLES EXTENDED", "SHOW TOPICS", "SHOW ALL TOPICS EXTENDED", "SHOW QUERIES", "SHOW QUERIES EXTENDED", "SHOW TYPES",
             "SHOW FUNCTIONS", "SHOW PROPERTIES", "SHOW VARIABLES", "SHOW CONNECTORS", f"DESCRIBE {self.any_name()}",
             f"DESCRIBE {self.any_name()} EXTENDED", f"EXPLAIN {self.select(' EMIT CHANGES', persistent=False)}", f"EXPLAIN {self.pull()}",
             f"DESCRIBE FUNCTION {chance.choice(('ABS', 'LPAD', 'nothing'))}", f"PRINT {self.any_name()} FROM BEGINNING LIMIT 2",
+            "SHOW TOPICS EXTENDED", "DESCRIBE TABLES", "DESCRIBE STREAMS EXTENDED", "SPOOL OFF", "EXPLAIN ANALYZE CTAS_GROUPED_1",
+            f"ASSERT STREAM {self.any_name()} (k STRING KEY) WITH (VALUE_FORMAT='{chance.choice(FORMATS)}')",
             f"ASSERT TOPIC {self.any_name()} TIMEOUT 0 SECONDS", f"ASSERT SCHEMA SUBJECT '{self.any_name()}-value' TIMEOUT 0 SECONDS",
         ))  # fmt: skip
+
+    def asserted(self) -> str:
+        """ASSERT VALUES, of values of the columns' types mostly."""
+        source = self.source()
+        names = self.chance.sample(sorted(source.all), self.chance.randint(1, 3))
+        values = (Scope({}, self.chance).some(source.all[name], 1) for name in names)
+        return f"ASSERT VALUES {source.name} ({', '.join(names)}) VALUES ({', '.join(values)})"
 
     def change(self) -> str:
         chance, name = self.chance, self.chance.choice(self.names[-8:] or ["nothing"])
