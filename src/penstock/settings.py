@@ -214,18 +214,20 @@ _ALL = (
     Setting("replication.factor", "integer", 1, "", no_effect=_ONE_PROCESS),
     Setting("topology.optimization", "string", "all", "", no_effect="Plans are always optimised."),
     Setting("use.exact.numeric.comparison", "boolean", True, "", no_effect="Comparisons are always exact."),
-    Setting(
-        "__emit.interval.ms.kstreams.windowed.aggregation__", "integer", 0, "", no_effect="EMIT FINAL emits a window as soon as it is closed."
-    ),
+    Setting("__emit.interval.ms.kstreams.windowed.aggregation__", "integer", 0, "", no_effect="EMIT FINAL emits a window as soon as it is closed."),
 )
 
 SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in _ALL}
+FAMILIES = ("admin.", "consumer.", "main.consumer.", "global.consumer.", "restore.consumer.", "producer.")
+"""What the names of the settings of Kafka's clients begin with: all of them are taken, and none has an effect."""
 
 
 def find(name: str) -> Setting:
     """The setting of a name, in any case, with or without the prefix `ksql.streams.`. Raises ConfigError that names the nearest."""
     bare = name.strip().lower().removeprefix("ksql.streams.")
     setting = SETTINGS.get(bare) or SETTINGS.get(f"ksql.{bare}")
+    if setting is None and bare.startswith(FAMILIES):
+        return Setting(bare, "string", "", f"A setting of Kafka's {bare.partition('.')[0]} clients.", no_effect="Statements do not set up clients.")
     if setting is None:
         near = difflib.get_close_matches(bare, list(SETTINGS), n=1)
         mend = f"Did you mean '{near[0]}'?" if near else "SHOW PROPERTIES lists those that there are."

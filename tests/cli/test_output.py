@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 
 import pytest
 
-from penstock.cli import output
 from penstock.cli.output import Output, RowPrinter, write
 
 
@@ -18,7 +18,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output.shutil, "get_terminal_size", lambda *_: os.terminal_size((40, 20)))
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda *_: os.terminal_size((40, 20)))
 
 
 def written(file: io.StringIO, columns: tuple[str, ...], *rows: tuple[object, ...]) -> list[str]:

@@ -346,3 +346,27 @@ def test_rows_of_long_ago_stay_unless_the_statement_says_how_long() -> None:
         db.log.clean(1_000_000_000_000)
         assert db.log.start_offset("kept", 0) == 0
         assert db.log.start_offset("brief", 0) > 0
+
+
+def test_what_is_made_from_rows_that_go_goes_with_them() -> None:
+    """A stream's topic keeps its rows as long as the one that it is made from; a windowed table's at least as long as its window asks."""
+    with penstock.connect(":memory:") as db:
+
+        def kept(topic: str) -> int | None:
+            info = db.log.topic(topic)
+            assert info is not None
+            return info.config.retention_ms
+
+        source = "CREATE {} STREAM brief (k STRING KEY, n INT) WITH (kafka_topic='brief', value_format='JSON', retention_ms={});"
+        db.execute(source.format("", 1000))
+        db.execute("CREATE STREAM same AS SELECT * FROM brief; CREATE STREAM longer WITH (retention_ms=-1) AS SELECT * FROM brief;")
+        db.execute("CREATE TABLE counts AS SELECT k, COUNT(*) AS c FROM brief GROUP BY k;")
+        window = "WINDOW TUMBLING (SIZE 1 SECOND, RETENTION 9 SECONDS)"
+        for name, retention_ms in (("raised", 10), ("stated", 99_000)):
+            db.execute(f"CREATE TABLE {name} WITH (retention_ms={retention_ms}) AS SELECT k, COUNT(*) AS c FROM brief {window} GROUP BY k;")
+        assert [kept(t) for t in ("brief", "SAME", "LONGER", "COUNTS", "RAISED", "STATED")] == [1000, 1000, None, None, 9000, 99_000]
+        db.execute(source.format("OR REPLACE", 5000))
+        db.execute("CREATE OR REPLACE STREAM same WITH (retention_ms=-1) AS SELECT * FROM brief;")
+        assert [kept(t) for t in ("brief", "SAME")] == [5000, None]
+        with pytest.raises(penstock.Error, match="exists, and keeps its records 5 seconds, not 1 second"):
+            db.execute("CREATE STREAM again (n INT) WITH (kafka_topic='brief', value_format='JSON', retention_ms=1000);")

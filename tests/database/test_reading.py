@@ -132,6 +132,7 @@ def test_statements_that_tell(db: penstock.Database, tmp_path: Path) -> None:
     assert "SUBSTRING" in one("DESCRIBE FUNCTION SUBSTRING;")
     assert "SPENT" in one("EXPLAIN CTAS_SPENT_1;")
     assert "ORDERS" in one("EXPLAIN SELECT id FROM orders EMIT CHANGES;")
+    assert "looks up 2 keys" in one("EXPLAIN SELECT * FROM spent WHERE customer IN ('ann', 'bob');")
     assert "ann" in one("PRINT 'orders' FROM BEGINNING LIMIT 3;")
     assert "150" in one("PRINT 'LARGE' FROM BEGINNING;")
     db.execute("ASSERT TOPIC orders WITH (PARTITIONS=2); ASSERT NOT EXISTS TOPIC nothing; ASSERT NOT EXISTS SCHEMA SUBJECT 'x-value';")

@@ -120,6 +120,7 @@ JSON: list[tuple[str, Any]] = [
     ("JSON_ARRAY_CONTAINS('[\"1\", 1.0, true]', 1)", False),
     ("JSON_ARRAY_CONTAINS('[\"1\", 1, true]', 1)", True),
     ("JSON_ARRAY_CONTAINS('[true]', TRUE)", True),
+    ("JSON_ARRAY_CONTAINS('no JSON', 3)", False),
     ("JSON_ARRAY_CONTAINS('[1.5]', 1.5E0)", True),
     (f"JSON_ARRAY_CONTAINS({NULL_TEXT}, 'a')", False),
     ("JSON_ARRAY_CONTAINS('{}', 'a')", False),

@@ -41,6 +41,9 @@ class World:
     def partitions(self, topic: str) -> int | None:
         return self.topics.get(topic)
 
+    def retention_ms(self, topic: str) -> int | None:
+        return None
+
     def columns(self, spec: FormatSpec, topic: str, is_key: bool) -> tuple[Column, ...] | None:
         if self.registry is None:
             return self.ids.get(spec.schema_id) if spec.schema_id is not None else self.schemas.get((topic, is_key))

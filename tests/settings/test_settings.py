@@ -13,6 +13,12 @@ def test_a_setting_by_its_names(name: str) -> None:
     assert settings.checked({name: "Earliest"}) == {"auto.offset.reset": "earliest"}
 
 
+def test_settings_of_kafkas_clients_are_taken_without_effect() -> None:
+    name = "ksql.streams.producer.linger.ms"
+    assert settings.checked({name: "5"}) == {"producer.linger.ms": "5"}
+    assert settings.find(name).no_effect
+
+
 def test_unknown_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"no setting 'auto\.offset\.rest'\. Did you mean 'auto\.offset\.reset'\?"):
         settings.checked({"auto.offset.rest": "earliest"})

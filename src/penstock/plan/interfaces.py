@@ -31,6 +31,10 @@ class CatalogView(Protocol):
         """The number of partitions of a topic, or None where it does not exist."""
         ...
 
+    def retention_ms(self, topic: str) -> int | None:
+        """How long a topic keeps its records for their age, in ms; None where it keeps them for ever, or does not exist."""
+        ...
+
 
 class SchemaLookup(Protocol):
     """Columns inferred from registered schemas."""

@@ -36,8 +36,9 @@ PROPERTIES = (
     Property("PARTITIONS", "integer", _BOTH, "that of the topic; sink: that of the first source's topic",
              "How many partitions the topic gets where it is created."),
     Property("REPLICAS", "integer", _BOTH, "1", "How many copies of each partition Apache Kafka keeps; the embedded log keeps one."),
-    Property("RETENTION_MS", "integer", _BOTH, "for ever",
-             "How long the topic keeps records, in ms, where it is created; -1 keeps them for ever."),
+    Property("RETENTION_MS", "integer", _BOTH, "for ever; sink: that of the first source's stream, or of the window",
+             "How long the topic keeps records, in ms, where it is created; -1 keeps them for ever. A windowed table's stay at least as long as its "
+             "window's RETENTION. CREATE OR REPLACE changes it."),
     Property("CLEANUP_POLICY", "string", _BOTH, "stream: delete; table: compact; windowed table: compact,delete",
              "`delete` drops records by age, `compact` keeps the last of each key, `compact,delete` does both."),
     Property("TIMESTAMP", "string", _BOTH, "the record's own timestamp",
@@ -62,6 +63,7 @@ PROPERTIES = (
     Property("SOURCED_BY_CONNECTOR", "string", _BOTH, "", "The connector that writes the topic; for the record only."),
     Property("QUERY_ID", "string", ("sink", "insert"), "made from the statement", "The id of the persistent query."),
 )
+_MENDS = {"KEY": "Declare the column as the key: `name type KEY` for a stream, `name type PRIMARY KEY` for a table."}
 _BY_NAME = {p.name: p for p in PROPERTIES}
 _UNITS_MS = {"MILLISECOND": 1, "SECOND": 1000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000, "WEEK": 604_800_000, "MONTH": 2_592_000_000,
              "YEAR": 31_536_000_000}
@@ -77,7 +79,7 @@ class With:
             definition = _BY_NAME.get(name)
             if definition is None or place not in definition.places:
                 known = [p.name for p in PROPERTIES if place in p.places]
-                mend = nearest(name, known) or f"There are {', '.join(known)}."
+                mend = _MENDS.get(name) or nearest(name, known) or f"There are {', '.join(known)}."
                 raise SqlError(f"Invalid config variable(s) in the WITH clause: {name}.", mend=mend, position=position)
             self._values[name] = _checked(definition, value, position)
 

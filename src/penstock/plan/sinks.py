@@ -27,13 +27,15 @@ from penstock.sql.types import is_numeric, quote
 
 @dataclass(frozen=True)
 class TopicSpec:
-    """What a statement asks of its topic, where that is to be created; None: the default of the log."""
+    """What a statement asks of its topic, where that is to be created; None: the default of the log. `inherited_ms`: how long records stay where the
+    statement does not say, as the topic behind them or their window has it."""
 
     name: str
     partitions: int | None = None
     replicas: int | None = None
     retention_ms: int | None = None
     cleanup: str | None = None
+    inherited_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,8 @@ def plan_create_as(statement: ast.CreateAsSelect, catalog: CatalogView, schemas:
     _check_pinned(w, schema, topic.name, (key_format, value_format), schemas)
     partitions = (topic.partitions or catalog.partitions(topic.name) or _number(defaults, "ksql.sink.partitions")
                   or catalog.partitions(first.topic) or 1)
-    retention = topic.retention_ms if topic.retention_ms is not None else _window_retention(root)
-    topic = replace(topic, partitions=partitions, replicas=topic.replicas or _number(defaults, "ksql.sink.replicas"), retention_ms=retention)
+    topic = replace(topic, partitions=partitions, replicas=topic.replicas or _number(defaults, "ksql.sink.replicas"))
+    topic = _kept(topic, _window_retention(root), catalog.retention_ms(first.topic) if statement.kind == "STREAM" else None)
     timestamp = read_timestamp(w, schema)
     window = selected.window
     source = DataSource(statement.name, statement.kind, topic.name, schema, key_format, value_format, timestamp, window,
@@ -216,6 +218,16 @@ def _window_retention(step: steps.Step) -> int | None:
     if isinstance(step, steps.Aggregate) and step.window is not None:
         return step.window.retention_ms
     return next((found for below in inputs(step) if (found := _window_retention(below)) is not None), None)
+
+
+def _kept(topic: TopicSpec, window_ms: int | None, source_ms: int | None) -> TopicSpec:
+    """How long the topic of a result keeps its records: a window's at least as long as the window asks, a stream's as long as the one it is made
+    from."""
+    if topic.retention_ms is None:
+        return replace(topic, inherited_ms=window_ms if window_ms is not None else source_ms)
+    if topic.retention_ms < 0 or window_ms is None:
+        return topic
+    return replace(topic, retention_ms=max(topic.retention_ms, window_ms))
 
 
 def _number(defaults: Mapping[str, str], name: str) -> int | None:

@@ -13,7 +13,7 @@ from penstock.engine.build import build
 from penstock.engine.faults import PROCESSING_LOG_TOPIC
 from penstock.engine.task import Task, TaskOptions
 from penstock.errors import Error, SqlError
-from penstock.plan.steps import Column, FormatSpec, Schema, Sink, Step, sources_of
+from penstock.plan.steps import Column, FormatSpec, QueryPlan, Schema, Sink, sources_of
 from penstock.result import Result
 from penstock.sql import ast
 from penstock.sql.types import BIGINT, INTEGER, STRING
@@ -118,7 +118,7 @@ def create_as(db: Database, statement: ast.CreateAsSelect) -> Result:
     query_id = f"{prefix}_{statement.name}_{number}"
     planned = planner.plan_create_as(statement, View(db), View(db), db.properties, query_id)
     if old is not None:
-        return replace_query(db, statement, old, planned.source, planned.plan)
+        return replace_query(db, statement, old, planned)
     check_limit(db, statement)
     sources.ensure_topic(db, planned.topic, planned.plan.partitions, planned.source.kind, planned.plan.window)
     sources.register_schemas(db, planned.source, new=True)
@@ -129,7 +129,7 @@ def create_as(db: Database, statement: ast.CreateAsSelect) -> Result:
     return Result(f"{statement.kind.capitalize()} {statement.name} is created; {query_id} runs.")
 
 
-def replace_query(db: Database, statement: ast.CreateAsSelect, old: DataSource, source: DataSource, plan: Sink) -> Result:
+def replace_query(db: Database, statement: ast.CreateAsSelect, old: DataSource, new: planner.Planned) -> Result:
     """CREATE OR REPLACE over an existing one: the query goes on from its positions and state with the new plan."""
     if not statement.or_replace:
         raise SqlError(
@@ -138,11 +138,12 @@ def replace_query(db: Database, statement: ast.CreateAsSelect, old: DataSource, 
     before = db.catalog.query(old.created_by) if old.created_by else None
     if before is None:
         raise SqlError(f"{old.name} is not made by a query.", mend="Drop it first.", position=statement.position)
-    planner.check_replace(before.plan, plan)
+    planner.check_replace(before.plan, new.plan)
+    sources.ensure_topic(db, new.topic, new.plan.partitions, new.source.kind, new.plan.window, replaces=True)
     db.runtime.stop(before.id)
-    sources.register_schemas(db, source, new=True)
-    query = replace(before, sql=statement.text, plan=plan)
-    db.catalog.put(replace(source, created_by=before.id), query)
+    sources.register_schemas(db, new.source, new=True)
+    query = replace(before, sql=statement.text, plan=new.plan)
+    db.catalog.put(replace(new.source, created_by=before.id), query)
     launch(db, query)
     return Result(f"{statement.kind.capitalize()} {statement.name} is replaced; {before.id} goes on.")
 
@@ -200,7 +201,7 @@ def resume(db: Database, statement: ast.Resume) -> Result:
     return Result(f"Resumed: {', '.join(q.id for q in found) or 'nothing'}.")
 
 
-def planned(db: Database, statement: ast.Statement) -> Step:
+def planned(db: Database, statement: ast.Statement) -> Sink | QueryPlan:
     """The plan of a statement that is not run, for EXPLAIN."""
     match statement:
         case ast.CreateAsSelect():
@@ -208,7 +209,7 @@ def planned(db: Database, statement: ast.Statement) -> Step:
         case ast.InsertInto():
             return planner.plan_insert_into(statement, View(db), db.properties)
         case ast.Query():
-            return planner.plan_query(statement, View(db)).root
+            return planner.plan_query(statement, View(db))
     raise Error("EXPLAIN takes a query, by its id or as a statement.", mend="SHOW QUERIES lists the ids.", position=statement.position)
 
 

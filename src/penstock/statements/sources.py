@@ -16,6 +16,7 @@ from penstock.log.protocol import TopicConfig
 from penstock.plan.steps import Kind, WindowedKey
 from penstock.result import Result
 from penstock.sql import ast
+from penstock.statements.show import stated
 from penstock.statements.view import View
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ def register_schemas(db: Database, source: DataSource, *, new: bool) -> None:
             formats.register_schema(spec.name, as_columns(columns), wanted, db.schemas)
 
 
-def ensure_topic(db: Database, spec: planner.TopicSpec, partitions: int, kind: Kind, window: WindowedKey | None) -> None:
-    """The topic of a source: as it is, or new. A table's new topic is compacted; a windowed table's also forgets old windows. Raises TopicError for
-    the database's own."""
+def ensure_topic(db: Database, spec: planner.TopicSpec, partitions: int, kind: Kind, window: WindowedKey | None, *, replaces: bool = False) -> None:
+    """The topic of a source: as it is, or new. A table's new topic is compacted; a windowed table's also forgets old windows. A source that
+    `replaces` another keeps its topic, but may say anew how long that keeps its records. Raises TopicError for the database's own."""
     check_not_own(spec.name)
     info = db.log.topic(spec.name)
     if info is not None:
@@ -44,21 +45,34 @@ def ensure_topic(db: Database, spec: planner.TopicSpec, partitions: int, kind: K
                 f"The topic {spec.name} exists with {info.partitions} partitions, not {spec.partitions}.",
                 mend="Leave PARTITIONS out, or take another KAFKA_TOPIC.",
             )
+        kept = info.config.retention_ms
+        wanted = kept if spec.retention_ms is None else _limit(spec.retention_ms)
+        if wanted != kept and not replaces:
+            raise SqlError(
+                f"The topic {spec.name} exists, and keeps its records {stated(kept)}, not {stated(wanted)}.",
+                mend="Leave RETENTION_MS out, or take another KAFKA_TOPIC.",
+            )
+        if wanted != kept:
+            db.log.alter_topic(spec.name, config=replace(info.config, retention_ms=wanted))
         return
     # rows stay until somebody says otherwise: what is loaded from years ago is not to vanish for its age
-    config = TopicConfig(retention_ms=None)
+    config = TopicConfig(retention_ms=spec.inherited_ms)
     if spec.cleanup is not None:
         config = replace(config, cleanup=frozenset(spec.cleanup.lower().replace(" ", "").split(",")))
     elif kind == "TABLE":
         config = replace(config, cleanup=frozenset({"compact"} if window is None else {"compact", "delete"}))
     if spec.retention_ms is not None:
-        config = replace(config, retention_ms=None if spec.retention_ms < 0 else spec.retention_ms)
+        config = replace(config, retention_ms=_limit(spec.retention_ms))
     try:
         db.log.create_topic(spec.name, spec.partitions or partitions, config)
     except TopicError:
         if db.log.topic(spec.name) is None:
             raise
         ensure_topic(db, spec, partitions, kind, window)  # a connector has made it in between
+
+
+def _limit(retention_ms: int) -> int | None:
+    return None if retention_ms < 0 else retention_ms
 
 
 def create_source(db: Database, statement: ast.CreateSource) -> Result:
@@ -76,7 +90,8 @@ def create_source(db: Database, statement: ast.CreateSource) -> Result:
             )
         planner.check_replace(old, source)
     made = db.log.topic(source.topic) is None
-    ensure_topic(db, planner.topic_spec(statement), int(settings.value(db.properties, "num.partitions")), source.kind, source.window)
+    spec, partitions = planner.topic_spec(statement), int(settings.value(db.properties, "num.partitions"))
+    ensure_topic(db, spec, partitions, source.kind, source.window, replaces=old is not None and old.topic == source.topic)
     register_schemas(db, source, new=False)
     db.catalog.put(source)
     return Result(f"{kind} {source.name} is {'replaced' if old else 'created'}{f', and its topic {source.topic}' if made else ''}.")
@@ -109,9 +124,10 @@ def drop_source(db: Database, statement: ast.DropSource) -> Result:
     writers = [q for q in db.catalog.queries() if q.plan.target == source.name]
     others = [q.id for q in writers if q.id != source.created_by]
     if readers or others:
+        ids, one, many = (readers, "reads", "read") if readers else (others, "writes to", "write to")
         raise SqlError(
-            f"{source.name} cannot be dropped: {', '.join(readers + others)} {'reads' if readers else 'writes to'} it.",
-            mend=f"TERMINATE {(readers + others)[0]}; first.",
+            f"{source.name} cannot be dropped: {', '.join(ids)} {one if len(ids) == 1 else many} it.",
+            mend=f"{' '.join(f'TERMINATE {query};' for query in readers + others)} first.",
             position=statement.position,
         )
     if statement.delete_topic and source.read_only:

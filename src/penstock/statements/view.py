@@ -37,6 +37,11 @@ class View:
         info = self._db.log.topic(topic)
         return info.partitions if info else None
 
+    def retention_ms(self, topic: str) -> int | None:
+        """How long a topic keeps its records for their age, in ms; None where it keeps them for ever, or does not exist."""
+        info = self._db.log.topic(topic)
+        return info.config.retention_ms if info and "delete" in info.config.cleanup else None
+
     def columns(self, format: FormatSpec, topic: str, is_key: bool) -> tuple[Column, ...] | None:  # noqa: A002 - the protocol's name
         """The columns that a topic's registered schema gives."""
         wanted = options(format, topic, is_key=is_key)

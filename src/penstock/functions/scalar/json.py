@@ -148,7 +148,10 @@ def json_array_contains(text: str | None, item: Any) -> bool:
     JSON_ARRAY_CONTAINS('["Pink", "Red"]', 'Pink') -> TRUE
     JSON_ARRAY_CONTAINS('[1, 2]', 3) -> FALSE
     """
-    value = read(text) if text else None
+    try:
+        value = read(text) if text else None
+    except ValueError:
+        return False
     return isinstance(value, list) and any(same(member, item) for member in value)
 
 
