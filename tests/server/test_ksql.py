@@ -51,6 +51,16 @@ def test_statements_in_a_row(served: Served) -> None:
     assert (missing.status_code, missing.json()["error_code"]) == (404, 40400)
 
 
+def test_assertions_of_tests(served: Served) -> None:
+    answers = served.ksql(
+        STREAM.format("tested1") + " INSERT INTO tested1 VALUES ('a', 1); ASSERT STREAM tested1 (id STRING KEY, n INT);"
+        " ASSERT VALUES tested1 (id, n) VALUES ('a', 1);"
+    )
+    assert [answer["@type"] for answer in answers] == ["currentStatus", "assertion", "assertion"]
+    assert "N is 1, not 2" in served.refused("ASSERT VALUES tested1 (id, n) VALUES ('a', 2);")["message"]
+    assert "works in the shell alone" in served.refused("SPOOL '/tmp/spooled';")["message"]
+
+
 def test_what_failed_and_what_was_done_before(served: Served) -> None:
     error = served.refused(STREAM.format("failed1") + " DESCRIBE nowhere; SHOW STREAMS;")
     assert (error["@type"], error["error_code"]) == ("statement_error", 40001)
@@ -193,8 +203,8 @@ def test_show_lists_everything(served: Served) -> None:
 
 
 def test_every_statement_has_an_answer() -> None:
-    """Each kind of statement either looks, is silent, answers with something of its own, has a command's id, or belongs to /query."""
-    elsewhere = (ast.Query, ast.RawQuery, ast.Print)
+    """Each kind of statement either looks, is silent, answers with something of its own, has a command's id, or belongs to /query or the shell."""
+    elsewhere = (ast.Query, ast.RawQuery, ast.Print, ast.Spool)
     for definition in STATEMENTS:
         for example in definition.examples:
             statement = parse_one(example)

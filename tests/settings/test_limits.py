@@ -28,7 +28,7 @@ def db() -> Iterator[penstock.Database]:
 def test_so_many_persistent_queries_and_no_more(db: penstock.Database) -> None:
     db.execute("SET 'ksql.query.persistent.active.limit' = '2'; CREATE STREAM o AS SELECT * FROM s;")
     for statement in ("CREATE STREAM p AS SELECT * FROM s;", "INSERT INTO o SELECT * FROM s;"):
-        with pytest.raises(Error, match=r"There are 2 persistent queries, and ksql\.query\.persistent\.active\.limit is 2\. TERMINATE one"):
+        with pytest.raises(Error, match=r"one more than ksql\.query\.persistent\.active\.limit = 2 allows\. TERMINATE one"):
             db.execute(statement)
     assert db.log.topic("P") is None
     db.execute("CREATE OR REPLACE STREAM o AS SELECT * FROM s WHERE n > 0; TERMINATE CSAS_O_2; INSERT INTO o SELECT * FROM s;")
@@ -51,6 +51,21 @@ def test_only_lookups(db: penstock.Database) -> None:
     for scan in ("SELECT * FROM t;", "SELECT c FROM t WHERE c > 0;", "SELECT MAX(c) FROM t ORDER BY 1;"):
         with pytest.raises(Error, match="Line 1:1: The query reads a whole table"):
             db.query(scan)
+
+
+def test_a_session_may_lower_the_limits_of_the_database_but_not_raise_them(db: penstock.Database) -> None:
+    db.execute("SET 'ksql.query.persistent.active.limit' = '1'; SET 'ksql.query.pull.table.scan.enabled' = 'false';")
+    higher = {"ksql.query.persistent.active.limit": "9", "ksql.query.pull.table.scan.enabled": "true"}
+    with db.enter(db.remote_session(higher, {})):
+        with pytest.raises(Error, match="one more than"):
+            db.execute("CREATE STREAM o AS SELECT * FROM s;")
+        with pytest.raises(Error, match="reads a whole table"):
+            db.execute("SELECT * FROM t;")
+    db.execute("UNSET 'ksql.query.pull.table.scan.enabled';")
+    lower = {"ksql.query.pull.table.scan.enabled": False, "ksql.streams.producer.linger.ms": 5}
+    with db.enter(db.remote_session(lower, {})), pytest.raises(Error, match="reads a whole table"):
+        db.execute("SELECT * FROM t;")
+    assert db.query("SELECT * FROM t;").fetchall() == [("a", 1)]
 
 
 def test_without_substitution_a_variable_is_text(db: penstock.Database) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.catalog.model import DataSource, PersistentQuery
 from penstock.errors import Error, SqlError
-from penstock.plan.steps import Step, sources_of
+from penstock.plan.steps import QueryPlan, Sink, Step, sources_of
 from penstock.result import Result
 from penstock.sql import ast
 from penstock.sql.format import format_duration
@@ -172,7 +172,7 @@ def explained_query(db: Database, statement: ast.Explain) -> PersistentQuery:
     return query
 
 
-def explained_plan(db: Database, statement: ast.Explain) -> Step:
+def explained_plan(db: Database, statement: ast.Explain) -> Sink | QueryPlan:
     """The plan of the statement that EXPLAIN holds. Raises SqlError."""
     from penstock.statements.queries import planned
 

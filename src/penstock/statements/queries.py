@@ -87,7 +87,7 @@ def check_limit(db: Database, statement: ast.Statement) -> None:
     most = least(db, "ksql.query.persistent.active.limit")
     if len(db.catalog.queries()) >= most:
         raise Error(
-            f"There are {len(db.catalog.queries())} persistent queries, and ksql.query.persistent.active.limit is {most}.",
+            f"Another persistent query would be one more than ksql.query.persistent.active.limit = {most} allows.",
             mend="TERMINATE one, or SET the limit higher.",
             position=statement.position,
         )

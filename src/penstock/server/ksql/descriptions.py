@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.catalog.model import DataSource, PersistentQuery
 from penstock.plan import explain
-from penstock.plan.steps import Sink, Step, sources_of
+from penstock.plan.steps import QueryPlan, Sink, sources_of
 from penstock.server.ksql.schema import field_objects, source_fields, type_object
 from penstock.statements.describe import reads
 
@@ -80,11 +80,14 @@ def _offsets(db: Database, query: PersistentQuery, topic: str) -> dict[str, Any]
     return {"groupId": query.id, "topicSummaries": [{"kafkaTopic": topic, "offsets": offsets}]}
 
 
-def plan_description(root: Step, *, query_id: str = "", sql: str = "", state: str | None = None, reason: str | None = None) -> dict[str, Any]:
+def plan_description(
+    plan: Sink | QueryPlan, *, query_id: str = "", sql: str = "", state: str | None = None, reason: str | None = None
+) -> dict[str, Any]:
     """A query's plan: of one that runs, or of a statement."""
+    root = plan.root if isinstance(plan, QueryPlan) else plan
     sinks = [root.target] if isinstance(root, Sink) else []
     window = next((s.window.kind for s in sources_of(root) if s.window), None)
-    text = explain(root)
+    text = explain(plan)
     return {
         "id": query_id,
         "statementText": sql,
