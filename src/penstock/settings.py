@@ -146,7 +146,7 @@ _ALL = (
         "ksql.query.pull.table.scan.enabled",
         "boolean",
         True,
-        "Whether a pull query may read a whole table. With false only those that look up keys are answered.",
+        "Whether a pull query may read a whole table. With false only those that look up keys, or a range of a key that is one STRING, are answered.",
     ),
     Setting("ksql.sink.partitions", "integer", 0, "The number of partitions of new output topics; 0: as many as the input has.", minimum=0),
     Setting(

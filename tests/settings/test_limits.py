@@ -48,6 +48,12 @@ def test_only_lookups(db: penstock.Database) -> None:
     db.execute("SET 'ksql.query.pull.table.scan.enabled' = 'false';")
     assert db.query("SELECT c FROM t WHERE k = 'a';").fetchall() == [(1,)]
     assert db.query("SELECT n FROM s;").fetchall() == [(1,)]
+    assert db.query("SELECT c FROM t WHERE k <= 'b' AND c < 10 - 2;").fetchall() == [(1,)]
+    db.execute("CREATE TABLE numbers AS SELECT n, COUNT(*) AS c FROM s GROUP BY n;")
+    assert db.wait_idle(20)
+    assert db.query("SELECT c FROM numbers WHERE n = 3 - 1 * 2;").fetchall() == [(1,)]
+    with pytest.raises(Error, match="The query reads a whole table"):
+        db.query("SELECT c FROM numbers WHERE n <= 1 OR n > 2147483647 + 1;")
     for scan in ("SELECT * FROM t;", "SELECT c FROM t WHERE c > 0;", "SELECT MAX(c) FROM t ORDER BY 1;"):
         with pytest.raises(Error, match="Line 1:1: The query reads a whole table"):
             db.query(scan)

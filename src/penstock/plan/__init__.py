@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from penstock.plan.explanation import explain
     from penstock.plan.inserts import InsertPlan, plan_assert_values, plan_insert_values
     from penstock.plan.interfaces import CatalogView, SchemaLookup
-    from penstock.plan.queries import plan_query
+    from penstock.plan.queries import plan_query, scans
     from penstock.plan.schemas import columns_text, schema_text
     from penstock.plan.serial import from_json, to_json
     from penstock.plan.sinks import Planned, TopicSpec, plan_create_as, plan_insert_into, topic_spec
@@ -25,7 +25,7 @@ _HOMES = {
     "explanation": ("explain",),
     "inserts": ("InsertPlan", "plan_assert_values", "plan_insert_values"),
     "interfaces": ("CatalogView", "SchemaLookup"),
-    "queries": ("plan_query",),
+    "queries": ("plan_query", "scans"),
     "schemas": ("columns_text", "schema_text"),
     "serial": ("from_json", "to_json"),
     "sinks": ("Planned", "TopicSpec", "plan_create_as", "plan_insert_into", "topic_spec"),
@@ -37,7 +37,7 @@ _WHERE = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "CatalogView", "InsertPlan", "Planned", "SchemaLookup", "TopicSpec", "check_replace", "columns_text", "explain", "from_json", "plan_alter",
     "plan_assert_values", "plan_create_as", "plan_create_source", "plan_create_type", "plan_insert_into", "plan_insert_values", "plan_query",
-    "resolve_type", "schema_text", "to_json", "topic_spec",
+    "resolve_type", "scans", "schema_text", "to_json", "topic_spec",
 ]
 
 

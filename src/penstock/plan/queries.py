@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from penstock.errors import SqlError
@@ -16,7 +17,7 @@ from penstock.plan.scope import WINDOW_BOUNDS
 from penstock.plan.select import Selected, plan_select
 from penstock.plan.steps import Column, OutputColumn, QueryPlan, Schema, WindowRange
 from penstock.sql import ast
-from penstock.sql.types import is_numeric, quote
+from penstock.sql.types import BIGINT, INTEGER, STRING, SqlType, is_numeric, quote
 
 LOOKUPS_MAX = 1000
 """Beyond so many pinned keys a pull query looks at all rows instead."""
@@ -108,10 +109,70 @@ def _narrowed(plan: QueryPlan) -> QueryPlan:
     below = plan.root.input if isinstance(plan.root, steps.Select) else plan.root
     if not (isinstance(below, steps.Filter) and isinstance(below.input, steps.Source)):
         return plan
-    conditions = _conjuncts(below.predicate)
+    conditions = [_computed(condition) for condition in _conjuncts(below.predicate)]
     source = below.input
     lookup = _pinned([c.name for c in source.schema.key], conditions)
     return replace(plan, lookup=lookup, windows=_windows(conditions) if source.window else None)
+
+
+def scans(plan: QueryPlan) -> bool:
+    """Whether a pull query looks at all rows of a table: it pins no whole keys, nor a range of a key that is one STRING."""
+    if plan.lookup is not None or all(source.kind != "TABLE" for source in steps.sources_of(plan.root)):
+        return False
+    below = plan.root.input if isinstance(plan.root, steps.Select) else plan.root
+    if not (isinstance(below, steps.Filter) and isinstance(below.input, steps.Source)):
+        return True
+    key = below.input.schema.key
+    return not (len(key) == 1 and key[0].type == STRING and any(_is_range(condition, key[0].name) for condition in _conjuncts(below.predicate)))
+
+
+def _is_range(condition: ex.Expr, key: str) -> bool:
+    match condition:
+        case ex.Comparison(_, "<" | "<=" | ">" | ">=", ex.Column(_, name), ex.Literal()):
+            return name == key
+        case ex.Comparison(_, "<" | "<=" | ">" | ">=", ex.Literal(), ex.Column(_, name)):
+            return name == key
+        case ex.Between(_, ex.Column(_, name), ex.Literal(), ex.Literal()):
+            return name == key
+    return False
+
+
+def _computed(condition: ex.Expr) -> ex.Expr:
+    """The condition with sums, differences and products of whole numbers computed: `id = 10 + 1` pins a key as `id = 11` does."""
+    match condition:
+        case ex.Comparison(_, _, left, right):
+            return replace(condition, left=_constant(left), right=_constant(right))
+        case ex.In(_, _, options):
+            return replace(condition, options=tuple(_constant(option) for option in options))
+        case ex.Between(_, _, low, high):
+            return replace(condition, low=_constant(low), high=_constant(high))
+        case ex.Logical(_, _, left, right):
+            return replace(condition, left=_computed(left), right=_computed(right))
+    return condition
+
+
+_LIMITS: dict[SqlType, int] = {INTEGER: 2**31, BIGINT: 2**63}
+_COMPUTE: dict[str, Callable[[int, int], int]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
+
+
+def _constant(expr: ex.Expr) -> ex.Expr:
+    """A whole number that is computed of whole numbers as a literal, where it fits its type; anything else as it is."""
+    found: int | None = None
+    match expr:
+        case ex.Arithmetic(_, op, left, right) if op in _COMPUTE:
+            match _constant(left), _constant(right):
+                case ex.Literal(_, int(a)), ex.Literal(_, int(b)):
+                    found = _COMPUTE[op](a, b)
+        case ex.Negate(_, operand):
+            match _constant(operand):
+                case ex.Literal(_, int(a)):
+                    found = -a
+        case ex.Cast(_, operand):
+            match _constant(operand):
+                case ex.Literal(type_, int(a)) if type_ in _LIMITS:
+                    found = a
+    limit = _LIMITS.get(expr.type, 0)
+    return ex.Literal(expr.type, found) if found is not None and -limit <= found < limit else expr
 
 
 def _conjuncts(expr: ex.Expr) -> list[ex.Expr]:

@@ -15,10 +15,10 @@ from penstock.engine.pull import Pull, open_scratch
 from penstock.engine.stage import Cycle, Stage
 from penstock.engine.task import Task, TaskOptions
 from penstock.errors import Error, SqlError
-from penstock.plan import plan_query, schema_text
+from penstock.plan import plan_query, scans, schema_text
 from penstock.plan.expressions import Column, WindowBound
 from penstock.plan.scope import WINDOW_BOUNDS
-from penstock.plan.steps import QueryPlan, Select, sources_of
+from penstock.plan.steps import QueryPlan, Select
 from penstock.result import Query, Result
 from penstock.sql import ast
 from penstock.sql.types import type_of_arrow
@@ -59,7 +59,7 @@ def select(db: Database, statement: ast.Statement, *, timeout: float | None = No
     query = Query(names, types, schema=schema_text(plan), key=[name for name in names if name in kept], timeout=timeout)
     if plan.push:
         return push(db, plan, query)
-    check_pull(db, statement, scans=plan.lookup is None and any(s.kind == "TABLE" for s in sources_of(plan.root)))
+    check_pull(db, statement, scanning=scans(plan))
     return pull(db, plan, query)
 
 
@@ -69,9 +69,9 @@ def beyond_streams(statement: ast.Query) -> bool:
     return asked.emit is None and asked.window is None and (isinstance(asked.relation, ast.Join) or bool(asked.group_by))
 
 
-def check_pull(db: Database, statement: ast.Statement, *, scans: bool) -> None:
+def check_pull(db: Database, statement: ast.Statement, *, scanning: bool) -> None:
     """Raises Error where the settings do not let a pull query be answered: it reads a whole table, or too many were asked within a second."""
-    if scans and not least(db, "ksql.query.pull.table.scan.enabled"):
+    if scanning and not least(db, "ksql.query.pull.table.scan.enabled"):
         raise Error(
             "The query reads a whole table, which ksql.query.pull.table.scan.enabled = false forbids.",
             mend="Ask for keys: WHERE key = value, or key IN (...).",
@@ -99,7 +99,7 @@ def ordinary(db: Database, statement: ast.RawQuery) -> Query:
     """A pull query in ordinary SQL."""
     from penstock.engine.ordinary import answer
 
-    check_pull(db, statement, scans=True)
+    check_pull(db, statement, scanning=True)
     with db.evaluator() as evaluator:
         interrupted_by = db.session.cancellation.interrupted_by
         table = answer(statement.text, db.catalog, db.log, db.schemas, evaluator, statement.position, interrupted_by)
