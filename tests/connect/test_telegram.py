@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import gc
 import json
 import logging
 import os
@@ -24,6 +26,8 @@ from tests.telegram_server import FakeTelegram, telegram, telegram_url  # noqa: 
 
 import penstock
 from penstock.connect.runtime import ConnectRuntime
+from penstock.connect.secrets import Secrets
+from penstock.connect.telegram.client import TelegramClient
 from penstock.errors import ConfigError
 from penstock.log import open_log
 from penstock.log.protocol import Log
@@ -118,6 +122,22 @@ def test_a_source_at_rest_costs_nothing_and_ends_at_once(log: Log, runtime: Conn
     began = time.monotonic()
     runtime.stop("chat")
     assert time.monotonic() - began < 5
+
+
+def test_what_is_asked_for_as_the_client_ends_is_cancelled(telegram: FakeTelegram) -> None:  # noqa: F811
+    """However far a question has come when the client is closed, no task of it is left behind: one that never began would be told of by Python."""
+    for number in range(60):
+        client = TelegramClient(telegram.token, telegram.url, Secrets())
+        asked = client.updates(None, ["message"])
+        if number % 2:
+            threading.Event().wait(number / 20_000)  # so that it is cut off at another place each time
+        client.close()
+        client.close()
+        later = client.updates(None, ["message"])
+        for each in (asked, later):
+            with pytest.raises(concurrent.futures.CancelledError):
+                each.result(5)
+    gc.collect()
 
 
 def test_each_record_is_a_message_to_its_chat(log: Log, runtime: ConnectRuntime, telegram: FakeTelegram) -> None:  # noqa: F811

@@ -67,7 +67,10 @@ class TelegramClient:
         self._requests = (sending, polling)
         self._bot = telegram.Bot(token, base_url=f"{api_url.rstrip('/')}/bot", request=sending, get_updates_request=polling)
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="telegram", daemon=True)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._ended = False
+        self._ending = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="telegram", daemon=True)
         self._thread.start()
 
     def updates(self, offset: int | None, kinds: Sequence[str]) -> concurrent.futures.Future[tuple[telegram.Update, ...]]:
@@ -113,24 +116,52 @@ class TelegramClient:
         return ConnectorError(f"Telegram: {said}.")
 
     def close(self) -> None:
-        """End what is under way and close the connections."""
-        with contextlib.suppress(Exception):
-            self._submit(self._close()).result(5)
+        """End what is under way and close the connections. What is asked for from now on is cancelled."""
+        with self._ending:
+            if self._ended:
+                return
+            self._ended = True
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
-        if not self._thread.is_alive():
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_forever()
+            # what was asked for just before the end has a task that may not have begun
+            self._loop.run_until_complete(self._end())
+        finally:
             self._loop.close()
 
-    async def _close(self) -> None:
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
+    async def _end(self) -> None:
+        for _ in range(2):
+            await asyncio.sleep(0)  # what was submitted begins: a task that is cancelled before leaves its coroutine behind
+        # theirs alone are cancelled, and they end what they have begun themselves
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for request in self._requests:
-            await request.shutdown()
+            with contextlib.suppress(Exception):
+                await request.shutdown()
+
+    async def _kept(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            return await work
+        finally:
+            self._tasks.remove(task)
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        with self._ending:
+            if not self._ended:
+                return asyncio.run_coroutine_threadsafe(self._kept(work), self._loop)
+        work.close()
+        cancelled: concurrent.futures.Future[T] = concurrent.futures.Future()
+        cancelled.cancel()
+        cancelled.set_running_or_notify_cancel()
+        return cancelled
 
 
 class _TokenFilter(logging.Filter):

@@ -125,15 +125,16 @@ def decode_all(values: Sequence[tuple[int, bytes]]) -> pa.RecordBatch:
         counts.append(count)
     ends = np.cumsum(counts)
     begins = ends - counts
-    rows = np.arange(ends[-1])
     bases = np.array([base for base, _ in values])
     together = pa.concat_batches(parts)
     if kind & NO_HEADERS:
         together = together.add_column(HEADERS_AT, RECORDS.field(HEADERS_AT), no_headers(together.num_rows))
-    offsets = np.repeat(bases - begins, counts) + rows
+    offsets = np.arange(bases[0], bases[0] + ends[-1])
+    if not (bases - begins == bases[0]).all():  # records between were deleted
+        offsets = np.repeat(bases - begins, counts) + np.arange(ends[-1])
     if kind & ONE_SEQUENCE:
         return numbered(together, offsets, np.repeat(np.array(sequences), counts))
-    return numbered(together, offsets, np.repeat(np.array(sequences) - begins, counts) + rows)
+    return numbered(together, offsets, np.repeat(np.array(sequences) - begins, counts) + np.arange(ends[-1]))
 
 
 def encode_read(batch: pa.RecordBatch, *, horizon: int = NO_HORIZON) -> bytes:
