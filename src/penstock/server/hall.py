@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from starlette.types import Receive
 
+from penstock.cancellation import Cancellation
 from penstock.database import Session
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Hall:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._seen = db.log.version()
         self._kept: dict[type, Any] = {}
+        self._endable: dict[Future[Any], Cancellation] = {}
         self.streams: set[object] = set()
         """The streams that are being sent."""
         self.closing = asyncio.Event()
@@ -56,17 +59,19 @@ class Hall:
 
     async def run_as(self, session: Session, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same, in a client's session."""
+        return await self.run(self._within, session, lambda: call(*args, **kwargs))
 
-        def within() -> T:
-            with self.db.enter(session):
-                return call(*args, **kwargs)
-
-        return await self.run(within)
+    def _within(self, session: Session, call: Callable[[], T]) -> T:
+        with self.db.enter(session):
+            return call()
 
     async def run_while_wanted(self, session: Session, receive: Receive, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same; `receive` tells when the client goes, whose request has been read. Then, and when the server stops, what the session is doing is
         ended."""
-        running = asyncio.create_task(self.run_as(session, call, *args, **kwargs))
+        call_made = self._threads.submit(self._within, session, lambda: call(*args, **kwargs))
+        self._endable[call_made] = session.cancellation
+        call_made.add_done_callback(self._endable.pop)
+        running = asyncio.wrap_future(call_made)
         unwanted = [asyncio.create_task(gone(receive)), asyncio.create_task(self._closed())]
         try:
             first: list[asyncio.Future[Any]] = [running, *unwanted]
@@ -137,6 +142,10 @@ class Hall:
 
     def close(self) -> None:
         """Wait until no call is under way any more. From any thread, once the event loop has ended."""
+        while waiting := list(self._endable.values()):
+            for cancellation in waiting:
+                cancellation.ask()  # its request is given up, and with it whoever asked so far
+            time.sleep(POLL_S)
         self._threads.shutdown(wait=True)
         with self._wanted:
             self._wanted.notify()

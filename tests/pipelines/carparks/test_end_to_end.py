@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import signal
@@ -177,6 +178,21 @@ def archived(folder: Path, all_events: list[Event]) -> None:
     assert not Counter(Event(*row) for row in rows) - Counter(all_events)
     days = sorted(str(path.relative_to(folder)) for path in folder.rglob("day=*"))
     assert days[0] == "topics/carpark_events/year=2020/month=10/day=12"
+
+
+def test_an_answer_is_of_one_moment_though_the_next_count_falls_into_it() -> None:
+    moments = itertools.count(1_795_317_599_990)
+    councils = Councils(CONFIG.parks, seed=5, now_ms=lambda: next(moments) + 5, every_s=300, history_s=600)
+    try:
+        next(moments)
+        seen = []
+        for _ in range(4):
+            lines = councils.current().splitlines()[1:]
+            assert len(lines) == 7
+            seen.append({tuple(line.split(",")[:2]) for line in lines})
+    finally:
+        councils.close()
+    assert [len(times) for times in seen] == [1] * 4
 
 
 def test_a_killed_demo_goes_on_with_nothing_lost_and_nothing_twice(tmp_path: Path) -> None:
