@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from penstock.log.records import HEADERS, RECORDS
+
 SEED = 20260101
 START_MS = 4_102_444_800_000  # 2100-01-01 UTC: in the future, so that the retention of topics takes none of them
 PLANTS = 1_000
-HEADERS = pa.list_(pa.struct([pa.field("key", pa.string()), pa.field("value", pa.binary())]))
 
 
 def encoded(fields: dict[str, np.ndarray]) -> pa.Array:
@@ -27,7 +28,7 @@ def records(times: np.ndarray, keys: list[str] | None, values: pa.Array) -> pa.R
     """A batch as the log takes it."""
     key_array = pa.array([k.encode() for k in keys], pa.binary()) if keys is not None else pa.nulls(len(values), pa.binary())
     columns = [pa.array(times, pa.int64()), key_array, values, pa.nulls(len(values), HEADERS)]
-    return pa.RecordBatch.from_arrays(columns, names=["timestamp", "key", "value", "headers"])
+    return pa.RecordBatch.from_arrays(columns, schema=RECORDS)
 
 
 def plants(count: int = PLANTS) -> pa.RecordBatch:

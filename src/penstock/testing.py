@@ -214,8 +214,8 @@ class Driver:
         """Append a record; the nodes are serialised as the topic's formats say. Headers are (name, base64 value)."""
         import pyarrow as pa
 
-        from penstock.engine.operators.sink import RECORD_HEADERS
         from penstock.log.protocol import Append
+        from penstock.log.records import RECORDS
         from penstock.testing_nodes import serialised
 
         self._register()
@@ -230,8 +230,8 @@ class Driver:
         raw = [{"key": k, "value": None if v is None else base64.b64decode(v)} for k, v in headers] if headers else None
         batch = pa.RecordBatch.from_arrays(
             [pa.array([timestamp], pa.int64()), pa.array([key_bytes], pa.binary()), pa.array([value_bytes], pa.binary()),
-             pa.array([raw], RECORD_HEADERS)],
-            names=["timestamp", "key", "value", "headers"],
+             pa.array([raw], RECORDS.field("headers").type)],
+            schema=RECORDS,
         )  # fmt: skip
         self.database.log.append(Append(topic, 0, batch))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -13,10 +12,11 @@ from tests.functions.evaluation import Aggregating, tried, type_of, value
 
 from penstock.errors import SqlError
 from penstock.functions import describe
-from penstock.functions.define import FUNCTIONS
 from penstock.functions.python import udaf, udf, udtf
 from penstock.sql.types import BIGINT, STRING
 from penstock.testing import Driver
+
+pytestmark = pytest.mark.usefixtures("only_built_in_functions_afterwards")
 
 
 @dataclass
@@ -28,15 +28,6 @@ class Point:
 class Reading(TypedDict):
     name: str
     values: list[int]
-
-
-@pytest.fixture(autouse=True)
-def _only_built_in_functions_afterwards() -> Iterator[None]:
-    describe("COUNT")
-    before = dict(FUNCTIONS)
-    yield
-    FUNCTIONS.clear()
-    FUNCTIONS.update(before)
 
 
 def test_a_function_of_plain_values() -> None:

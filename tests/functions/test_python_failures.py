@@ -10,24 +10,15 @@ from typing import Any
 import pytest
 
 from penstock.errors import SqlError
-from penstock.functions import describe
-from penstock.functions.define import FUNCTIONS
 from penstock.functions.python import udaf, udf, udtf
 from penstock.testing import Driver
+
+pytestmark = pytest.mark.usefixtures("only_built_in_functions_afterwards")
 
 MODES = pytest.mark.parametrize("batching", [True, False], ids=["batch", "record"])
 STREAM = "CREATE STREAM S (K STRING KEY, V BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);"
 TABLE = "CREATE TABLE S (K STRING PRIMARY KEY, G STRING, V BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);"
 BAD = 13
-
-
-@pytest.fixture(autouse=True)
-def _only_built_in_functions_afterwards() -> Iterator[None]:
-    describe("COUNT")
-    before = dict(FUNCTIONS)
-    yield
-    FUNCTIONS.clear()
-    FUNCTIONS.update(before)
 
 
 @pytest.fixture(params=[True, False], ids=["batch", "record"])

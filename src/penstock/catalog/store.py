@@ -5,17 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from penstock.catalog.model import Connector, CustomType, DataSource, PersistentQuery
+from penstock.log.names import COMMANDS_TOPIC
 from penstock.log.protocol import Append, Log, TopicConfig
+from penstock.log.records import records
 from penstock.plan.serial import from_json, to_json
 
 if TYPE_CHECKING:
     from penstock.sql.types import SqlType
 
-COMMANDS_TOPIC = "_penstock_commands"
-HEADERS = pa.list_(pa.struct([pa.field("key", pa.string()), pa.field("value", pa.binary())]))
 Thing = DataSource | PersistentQuery | CustomType | Connector
 
 
@@ -101,11 +99,7 @@ class Catalog:
         now = int(time.time() * 1000)
         keys = [key.encode() for key in changes]
         values = [None if thing is None else to_json(thing).encode() for thing in changes.values()]
-        batch = pa.RecordBatch.from_arrays(
-            [pa.array([now] * len(keys)), pa.array(keys, pa.binary()), pa.array(values, pa.binary()), pa.nulls(len(keys), HEADERS)],
-            names=["timestamp", "key", "value", "headers"],
-        )
-        self._log.append(Append(COMMANDS_TOPIC, 0, batch))
+        self._log.append(Append(COMMANDS_TOPIC, 0, records([(now, key, value) for key, value in zip(keys, values, strict=True)])))
         for key, thing in changes.items():
             self._count(key)
             if thing is None:

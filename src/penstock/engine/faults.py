@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
-from penstock.engine.operators.sink import RECORD_HEADERS
 from penstock.engine.stage import Fault
 from penstock.log.protocol import Append
+from penstock.log.records import records
 
 PROCESSING_LOG_TOPIC = "penstock-processing-log"
 TOLD_MAX = 5
@@ -22,11 +22,12 @@ _logger = logging.getLogger("penstock.engine")
 def report(query: str, faults: Sequence[Fault], append: Callable[[Append], object] | None) -> None:
     """Write faults to the processing log by `append`. What came from that log itself would come again and again: the process's own log is told of
     it, and so it is of everything where there is no `append`, since this process only reads."""
-    written = [f for f in faults if f.topic != PROCESSING_LOG_TOPIC] if append else []
-    if append and written:
+    if append is None:
+        _tell(query, faults)
+        return
+    if written := [f for f in faults if f.topic != PROCESSING_LOG_TOPIC]:
         append(Append(PROCESSING_LOG_TOPIC, 0, _records(query, written)))
-    if len(written) < len(faults):
-        _tell(query, [f for f in faults if f.topic == PROCESSING_LOG_TOPIC] if append else faults)
+    _tell(query, [f for f in faults if f.topic == PROCESSING_LOG_TOPIC])
 
 
 def _tell(query: str, faults: Sequence[Fault]) -> None:
@@ -45,7 +46,4 @@ def _records(query: str, faults: Sequence[Fault]) -> pa.RecordBatch:
         ).encode()
         for f in faults
     ]
-    return pa.RecordBatch.from_arrays(
-        [pa.array([now] * len(rows)), pa.nulls(len(rows), pa.binary()), pa.array(rows, pa.binary()), pa.nulls(len(rows), RECORD_HEADERS)],
-        names=["timestamp", "key", "value", "headers"],
-    )
+    return records([(now, None, row) for row in rows])

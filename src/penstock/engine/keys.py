@@ -31,6 +31,8 @@ LOW_BYTES = np.array([(1 << (8 * n)) - 1 for n in range(9)], np.uint64)
 """LOW_BYTES[n] keeps the first n bytes of eight."""
 HASHED_TOGETHER = 16_384
 """So many keys are hashed at a time, for what lies between to stay in the processor's cache."""
+FEW_TAKEN = 8
+"""One key of more than so many is few."""
 
 
 @dataclass(frozen=True)
@@ -224,8 +226,10 @@ def rising(hashes: Hashes) -> Numbers:
 
 
 def taken(keys: pa.Array, order: Numbers) -> pa.Array:
-    """The keys (binary, none NULL) of these rows; those of one length, as numbers are, move as pieces of that length."""
+    """The keys (binary, none NULL) of these rows; where many are taken, those of one length, as numbers are, move as pieces of that length."""
     index = pa.array(order)
+    if len(order) * FEW_TAKEN < len(keys):
+        return keys.take(index)  # to look at the lengths of all keys would cost more than to take these few
     offsets = offsets_of(keys)
     length = int(offsets[-1] - offsets[0]) // max(len(keys), 1)
     if not length or not (np.diff(offsets) == length).all():

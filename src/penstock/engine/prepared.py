@@ -41,7 +41,7 @@ class Slot:
         return self.schema.__arrow_c_schema__()
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return (self.rows or self.schema.empty_table()).__arrow_c_stream__(requested_schema)
+        return (self.schema.empty_table() if self.rows is None else self.rows).__arrow_c_stream__(requested_schema)
 
 
 @dataclass

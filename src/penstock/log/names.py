@@ -8,7 +8,8 @@ from penstock.errors import TopicError
 from penstock.log.protocol import TopicConfig
 
 PARTITIONS_MAX = 10_000
-OWN_TOPICS = ("_penstock_commands", "_schemas")
+COMMANDS_TOPIC, SCHEMAS_TOPIC = "_penstock_commands", "_schemas"
+OWN_TOPICS = (COMMANDS_TOPIC, SCHEMAS_TOPIC)
 """What exists, and the registry's schemas. The first holds connectors' options as they were written, passwords included."""
 
 

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
+from penstock.log.names import SCHEMAS_TOPIC
+
 if TYPE_CHECKING:
     from penstock.log.protocol import Log
-
-TOPIC = "_schemas"
 
 
 class Store(Protocol):
@@ -51,11 +51,11 @@ class TopicStore(Store):
         self.log = log
 
     def load(self) -> Iterable[tuple[bytes, bytes | None]]:
-        if self.log.topic(TOPIC) is None:
+        if self.log.topic(SCHEMAS_TOPIC) is None:
             return
-        offset = self.log.start_offset(TOPIC, 0)
+        offset = self.log.start_offset(SCHEMAS_TOPIC, 0)
         while True:
-            batch = self.log.read(TOPIC, 0, offset)
+            batch = self.log.read(SCHEMAS_TOPIC, 0, offset)
             if not batch.num_rows:
                 return
             yield from zip(batch.column("key").to_pylist(), batch.column("value").to_pylist(), strict=True)
@@ -65,9 +65,9 @@ class TopicStore(Store):
         from penstock.log.protocol import Append, TopicConfig
         from penstock.log.records import records
 
-        if self.log.topic(TOPIC) is None:
-            self.log.create_topic(TOPIC, 1, TopicConfig(cleanup=frozenset({"compact"}), retention_ms=None))
-        self.log.append(Append(TOPIC, 0, records([(time.time_ns() // 1_000_000, key, value)])))
+        if self.log.topic(SCHEMAS_TOPIC) is None:
+            self.log.create_topic(SCHEMAS_TOPIC, 1, TopicConfig(cleanup=frozenset({"compact"}), retention_ms=None))
+        self.log.append(Append(SCHEMAS_TOPIC, 0, records([(time.time_ns() // 1_000_000, key, value)])))
 
     def version(self) -> int:
-        return 0 if self.log.topic(TOPIC) is None else self.log.end_offset(TOPIC, 0)
+        return 0 if self.log.topic(SCHEMAS_TOPIC) is None else self.log.end_offset(SCHEMAS_TOPIC, 0)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from penstock.errors import TopicError
-from penstock.log.names import check_not_own
 from penstock.result import Row
 from penstock.sql import ast
-from penstock.statements.printing import COLUMNS, Printer
+from penstock.statements.printing import COLUMNS, Printer, topic_of
 
 if TYPE_CHECKING:
     from penstock.database import Database
@@ -20,27 +18,19 @@ READ_MAX = 1000
 
 class TopicRows:
     """The rows of a PRINT: without LIMIT they never end. Records of several partitions come in the order in which they are found. To be
-    iterated over, or taken as they are there. Raises TopicError where there is no such topic, or it is the
-    database's own."""
+    iterated over, or taken as they are there. Raises TopicError where there is no such topic, or it is the database's own."""
 
     columns = COLUMNS
     is_push = True
 
     def __init__(self, db: Database, statement: ast.Print) -> None:
-        check_not_own(statement.topic)
         self._db, self._statement = db, statement
         self._closed = False
         self._seen = self._shown = 0
-        partitions = range(self._partitions())
+        partitions = range(topic_of(db, statement).partitions)
         self._printer = Printer(db, statement.topic)
         start = db.log.start_offset if statement.from_beginning else db.log.end_offset
         self._offsets = {partition: start(statement.topic, partition) for partition in partitions}
-
-    def _partitions(self) -> int:
-        info = self._db.log.topic(self._statement.topic)
-        if info is None:
-            raise TopicError(f"There is no topic {self._statement.topic!r}.", mend="SHOW TOPICS lists them.").at(self._statement.position)
-        return info.partitions
 
     def __iter__(self) -> Iterator[Row]:
         while not self.ended:
@@ -71,7 +61,7 @@ class TopicRows:
         return []
 
     def _read(self) -> Iterator[Row]:
-        for partition in range(self._partitions()):
+        for partition in range(topic_of(self._db, self._statement).partitions):
             offset = self._offsets.setdefault(partition, 0)
             batch = self._db.log.read(self._statement.topic, partition, offset, max_records=READ_MAX)
             if batch.num_rows:

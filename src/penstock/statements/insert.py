@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 from penstock import formats
 from penstock import plan as planner
 from penstock.catalog.model import DataSource
-from penstock.engine.operators.sink import RECORD_HEADERS
 from penstock.engine.operators.source import as_columns, options
 from penstock.engine.sql import Compiler
 from penstock.errors import DataError, Position, SqlError
 from penstock.functions.duckdb_names import physical
 from penstock.log.partition import partitions_for
-from penstock.log.protocol import Append
+from penstock.log.protocol import RECORD_FIELDS, Append
+from penstock.log.records import HEADERS
 from penstock.result import Result
 from penstock.sql import ast
 from penstock.sql.types import arrow_type
@@ -115,7 +115,7 @@ def encoded(db: Database, source: DataSource, columns: dict[str, pa.Array], coun
     if count and (oldest := pc.min(times).as_py()) < 0:
         raise DataError(f"ROWTIME: {oldest} ms is before 1970, which no record's time can be.")
     batch = pa.RecordBatch.from_arrays(
-        [times, encoded_keys.data, encoded_values.data, pa.nulls(count, RECORD_HEADERS)], names=["timestamp", "key", "value", "headers"]
+        [times, encoded_keys.data, encoded_values.data, pa.nulls(count, HEADERS)], names=list(RECORD_FIELDS)
     )
     info = db.log.topic(source.topic)
     assert info is not None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from penstock.database import Database
+    from penstock.log.protocol import TopicInfo
     from penstock.statements.records import ReadRecord
 
 LIMIT_DEFAULT = 100
@@ -26,10 +27,7 @@ COLUMNS = ("ROWTIME", "PARTITION", "OFFSET", "KEY", "VALUE")
 
 def print_topic(db: Database, statement: ast.Print) -> Result:
     """The records of a topic as rows of text: from the beginning, or the last ones there are."""
-    check_not_own(statement.topic)
-    info = db.log.topic(statement.topic)
-    if info is None:
-        raise TopicError(f"There is no topic {statement.topic!r}.", mend="SHOW TOPICS lists them.").at(statement.position)
+    info = topic_of(db, statement)
     limit = statement.limit if statement.limit is not None else LIMIT_DEFAULT
     rows: list[tuple[Any, ...]] = []
     printer = Printer(db, statement.topic)
@@ -40,6 +38,15 @@ def print_topic(db: Database, statement: ast.Print) -> Result:
         rows += printer.rows(db.log.read(statement.topic, partition, start, max_records=limit * (statement.interval or 1)), partition)
     rows.sort(key=lambda row: (row[0], row[1], row[2]))
     return Result(columns=COLUMNS, rows=rows[:: statement.interval or 1][:limit])
+
+
+def topic_of(db: Database, statement: ast.Print) -> TopicInfo:
+    """The topic. Raises TopicError where there is none, or it is the database's own."""
+    check_not_own(statement.topic)
+    info = db.log.topic(statement.topic)
+    if info is None:
+        raise TopicError(f"There is no topic {statement.topic!r}.", mend="SHOW TOPICS lists them.").at(statement.position)
+    return info
 
 
 class Printer:

@@ -31,18 +31,23 @@ def sources(db: Database, kind: str) -> Result:
     return Result(columns=("NAME", "TOPIC", "KEY FORMAT", "VALUE FORMAT", "WINDOWED"), rows=list(rows))
 
 
+def readers(db: Database) -> dict[str, set[str]]:
+    """The topics that each group has read."""
+    return {group: {topic for topic, _ in db.log.committed(group)} for group in db.log.groups()}
+
+
 def topics(db: Database, *, internal: bool, extended: bool = False) -> Result:
     """SHOW TOPICS; `internal` with those whose names begin with an underscore, `extended` with who reads them."""
     rows: list[tuple[Any, ...]] = []
-    groups = {group: {topic for topic, _ in db.log.committed(group)} for group in db.log.groups()} if extended else {}
+    groups = readers(db) if extended else {}
     for topic in db.log.topics():
         if topic.internal and not internal:
             continue
         records = sum(db.log.end_offset(topic.name, p) - db.log.start_offset(topic.name, p) for p in range(topic.partitions))
         row = (topic.name, topic.partitions, records, ",".join(sorted(topic.config.cleanup)))
         if extended:
-            readers = [group for group, read in groups.items() if topic.name in read]
-            rows.append((*row, stated(topic.config.retention_ms), len(readers), ", ".join(readers)))
+            by = [group for group, read in groups.items() if topic.name in read]
+            rows.append((*row, stated(topic.config.retention_ms), len(by), ", ".join(by)))
         else:
             rows.append(row)
     columns = ("TOPIC", "PARTITIONS", "RECORDS", "CLEANUP")

@@ -18,7 +18,8 @@ from penstock.engine.state import KEY_BYTES_MAX, bounded
 from penstock.formats.contract import Encoder
 from penstock.functions.duckdb import text
 from penstock.log.partition import partitions_for
-from penstock.log.protocol import Append
+from penstock.log.protocol import RECORD_FIELDS, Append
+from penstock.log.records import HEADERS
 from penstock.plan import steps
 from penstock.registry.model import SchemaRegistry
 from penstock.sql.types import STRING, TIMESTAMP
@@ -28,8 +29,6 @@ SORTED_ROWS_MAX = 100_000
 
 PART_ROWS = 100_000
 """So many rows are encoded and appended at a time: what that takes of memory is used again by the next."""
-
-RECORD_HEADERS = pa.list_(pa.struct([pa.field("key", pa.string()), pa.field("value", pa.binary())]))
 
 
 @dataclass
@@ -64,12 +63,14 @@ class Sink:
         any_order = stage.is_table and step.window is None and not cycle.every_change and len(order) > SORTED_ROWS_MAX
         if not any_order and not bool((order[1:] >= order[:-1]).all()):
             table = table.take(pa.array(np.argsort(order, kind="stable")))
+        # as in Kafka Streams, a record that follows from another has its headers
+        headers = cycle.origin.headers(one_chunk(table["_g"]))
         for start in range(0, table.num_rows, PART_ROWS):
-            self.write_rows(cycle, table.slice(start, PART_ROWS))
+            self.write_rows(cycle, table.slice(start, PART_ROWS), None if headers is None else headers.slice(start, PART_ROWS))
         return stage
 
-    def write_rows(self, cycle: Cycle, table: pa.Table) -> None:
-        """Write rows, of which there are some, in their order."""
+    def write_rows(self, cycle: Cycle, table: pa.Table, headers: pa.Array | None) -> None:
+        """Write rows, of which there are some, in their order, with these headers or none."""
         step = self.step
         columns = cycle.arrays(table, [f"c{i}" for i in range(len(step.schema.columns))], [c.type for c in step.schema.columns])
         present = one_chunk(table["_present"])
@@ -87,8 +88,6 @@ class Sink:
         if step.window:
             key_bytes = with_window(key_bytes, step.window, one_chunk(table["_ws"]), one_chunk(table["_we"]))
         partitions = self.partitions(key_bytes, one_chunk(table["_p"]))
-        # as in Kafka Streams, a record that follows from another has its headers
-        headers = cycle.origin.headers(one_chunk(table["_g"]))
         if bad:
             good = np.setdiff1d(np.arange(table.num_rows), list(bad))
             index = pa.array(good)
@@ -132,8 +131,8 @@ class Sink:
 
     def write(self, cycle: Cycle, keys: pa.Array, values: pa.Array, times: pa.Array, partitions: np.ndarray, headers: pa.Array | None) -> None:
         """Add records to the cycle, by partition, and keep each key's last one where pull queries read it here."""
-        headers = pa.nulls(len(keys), RECORD_HEADERS) if headers is None else headers
-        batch = pa.RecordBatch.from_arrays([times, keys, values, headers], names=["timestamp", "key", "value", "headers"])
+        headers = pa.nulls(len(keys), HEADERS) if headers is None else headers
+        batch = pa.RecordBatch.from_arrays([times, keys, values, headers], names=list(RECORD_FIELDS))
         for partition in range(self.step.partitions):
             rows = batch if self.step.partitions == 1 else batch.filter(pa.array(partitions == partition))
             if rows.num_rows:

@@ -196,12 +196,12 @@ class Source:
             table = self.with_old(cycle, table)
         columns = [f"c{i}" for i in range(len(step.schema.columns))]
         meta = ["_t", "_p", "_o", "_g", "_present", *(["_ws", "_we"] if step.window else []), *(["_old"] if table_kind and self.old else [])]
-        disorder, oldest = disorder_ms(table)
-        ends = pc.min_max(table["_p"]).as_py().values()
+        partition = only_partition(table)
+        disorder, oldest = disorder_ms(table, partition)
         return Stage(
             cycle.rows(table.select([*columns, *meta])), step.schema, is_table=table_kind, windowed=step.window is not None,
             old=table_kind and self.old, disorder_ms=disorder, oldest_ms=oldest, empty=table.num_rows == 0, rows=table.num_rows,
-            partition=one_of(*ends), in_place=True,
+            partition=partition, in_place=True,
         )  # fmt: skip
 
     def with_old(self, cycle: Cycle, table: pa.Table) -> pa.Table:
@@ -264,18 +264,20 @@ def empty_windows(rows: int) -> tuple[pa.Array, pa.Array]:
     return pa.nulls(rows, pa.int64()), pa.nulls(rows, pa.int64())
 
 
-def one_of(least: int | None, most: int | None) -> int | None:
-    """The partition of rows whose partitions are between two, where it is the only one."""
-    return least if least == most else None
+def only_partition(table: pa.Table) -> int | None:
+    """The partition of all rows; None where they are of several, or there are none."""
+    least, most = pc.min_max(table["_p"]).as_py().values()
+    return int(least) if least is not None and least == most else None
 
 
-def disorder_ms(table: pa.Table) -> tuple[int, int]:
-    """How far a row lies behind the newest row before it in its partition, at most, and the oldest row's time."""
+def disorder_ms(table: pa.Table, only: int | None) -> tuple[int, int]:
+    """How far a row lies behind the newest row before it in its partition, at most, and the oldest row's time. `only`: the one partition of all
+    rows, None where they are of several."""
     if table.num_rows == 0:
         return 0, 1 << 62
     time, partition = (one_chunk(table[c]).to_numpy(zero_copy_only=False) for c in ("_t", "_p"))
     worst = 0
-    for p in np.unique(partition).tolist() if partition[0] != partition[-1] or partition.min() != partition.max() else [None]:
+    for p in np.unique(partition).tolist() if only is None else [None]:
         part = time if p is None else time[partition == p]
         worst = max(worst, int((np.maximum.accumulate(part) - part).max()))
     return worst, int(time.min())

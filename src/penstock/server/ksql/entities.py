@@ -12,6 +12,7 @@ from penstock.result import Result
 from penstock.server.ksql import descriptions as about
 from penstock.sql import ast
 from penstock.statements.describe import explained_plan, explained_query, source_of
+from penstock.statements.show import readers
 
 if TYPE_CHECKING:
     from penstock.database import Database
@@ -38,9 +39,10 @@ def _topics(db: Database, statement: ast.Show) -> Entity:
     ]
     if not statement.extended:
         return {"@type": "kafka_topics", "topics": topics}
+    read = readers(db)
     for topic in topics:
-        readers = sum(topic["name"] in {of for of, _ in db.log.committed(group)} for group in db.log.groups())
-        topic |= {"consumerCount": readers, "consumerGroupCount": readers}
+        count = sum(topic["name"] in of_group for of_group in read.values())
+        topic |= {"consumerCount": count, "consumerGroupCount": count}
     return {"@type": "kafka_topics_extended", "topics": topics}
 
 
@@ -55,19 +57,18 @@ def _queries(db: Database, statement: ast.Show) -> Entity:
 def _properties(db: Database, statement: ast.Show) -> Entity:
     active = sorted((s for s in settings.SETTINGS.values() if not s.no_effect), key=lambda s: s.name)
     properties = [
-        {"name": s.name, "scope": "KSQL", "value": db.properties.get(s.name, _text(s.default)), "editable": not s.at_opening, "level": "SERVER"}
+        {
+            "name": s.name, "scope": "KSQL", "value": db.properties.get(s.name, settings.text_of(s.default)), "editable": not s.at_opening,
+            "level": "SERVER",
+        }
         for s in active
-    ]
+    ]  # fmt: skip
     return {
         "@type": "properties",
         "properties": properties,
         "overwrittenProperties": sorted(db.properties),
         "defaultProperties": [s.name for s in active if s.name not in db.properties],
     }
-
-
-def _text(value: settings.Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _functions(db: Database, statement: ast.Show) -> Entity:

@@ -135,9 +135,10 @@ def _store(hall: Hall, source: DataSource, lines: list[bytes]) -> list[Refusal |
         if rows:
             hall.db.insert(source.name, list(rows.values()))
         return results
-    except DataError:
+    except DataError as error:
         if len(rows) == 1:
-            pass
+            results[next(iter(rows))] = refused(error)
+            return results
     for i, row in rows.items():
         try:
             hall.db.insert(source.name, [row])

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from penstock.catalog.store import COMMANDS_TOPIC
 from penstock.errors import Error, SqlError
+from penstock.log.names import COMMANDS_TOPIC
 from penstock.server.answers import Refusal, answer, json_object
 from penstock.server.door import endpoint
 from penstock.server.hall import Hall
