@@ -83,7 +83,7 @@ class Database:
         try:
             self.schemas = EmbeddedRegistry(TopicStore(self.log))
             self.catalog = Catalog(self.log)
-            self._own = Session(settings.checked(properties or {}))
+            self._own = Session(self.catalog.properties() | settings.checked(properties or {}))
             self._present = threading.local()
             self.pulls: deque[float] = deque()
             """When the pull queries of the last second were asked."""
@@ -405,9 +405,9 @@ def connect(
 ) -> Database:
     """Open the database in a folder, making it where there is none; ":memory:" is one that is gone when closed.
 
-    `properties` are settings as SET takes them; `functions` is a Python file with functions for SQL; with `read_only` the folder may be in
-    use by a process that writes. With `start_connectors=False` the connectors that are there wait for `Database.start_connectors`: for a
-    program that has to bring their far side up first, or to say where it is. Raises `penstock.Error` where the folder is in use by another
-    writer, or is not a database's.
+    `properties` are settings as SET takes them, and come before those that ALTER SYSTEM has kept; `functions` is a Python file with functions
+    for SQL; with `read_only` the folder may be in use by a process that writes. With `start_connectors=False` the connectors that are there
+    wait for `Database.start_connectors`: for a program that has to bring their far side up first, or to say where it is. Raises
+    `penstock.Error` where the folder is in use by another writer, or is not a database's.
     """
     return Database(path, functions=functions, properties=properties, read_only=read_only, start_connectors=start_connectors)

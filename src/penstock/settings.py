@@ -1,7 +1,7 @@
 """Every setting: its name, type, default and meaning. One definition is the check and the documentation (docs/settings.md).
 
-Names are ksqlDB's or Kafka's where one exists. A query's settings come from SET in SQL or from the `properties` of `penstock.connect`; the
-prefix `ksql.streams.` means the same as none.
+Names are ksqlDB's or Kafka's where one exists. A query's settings come from SET or ALTER SYSTEM in SQL, or from the `properties` of
+`penstock.connect`; the prefix `ksql.streams.` means the same as none.
 """
 
 from __future__ import annotations
@@ -276,7 +276,8 @@ def page() -> str:
         "# Settings",
         "",
         "Set them for a session by `SET 'auto.offset.reset' = 'earliest';` in SQL, or for a database by",
-        "`penstock.connect(path, properties={...})`. The prefix `ksql.streams.` means the same as none.",
+        "`penstock.connect(path, properties={...})`; `ALTER SYSTEM 'auto.offset.reset' = 'earliest';` keeps one with the database.",
+        "The prefix `ksql.streams.` means the same as none.",
         "",
         "| name | type | default | meaning |",
         "| --- | --- | --- | --- |",

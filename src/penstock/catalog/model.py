@@ -46,6 +46,14 @@ class CustomType:
     type: SqlType
 
 
+@dataclass(frozen=True)
+class SystemProperty:
+    """ALTER SYSTEM: a setting that every session begins with. `value` is such as `settings.checked` returns."""
+
+    name: str
+    value: str
+
+
 State = OneOf["RUNNING", "PAUSED", "STOPPED"]
 
 

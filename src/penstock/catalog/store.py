@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from penstock.catalog.model import Connector, CustomType, DataSource, PersistentQuery
+from penstock.catalog.model import Connector, CustomType, DataSource, PersistentQuery, SystemProperty
 from penstock.log.names import COMMANDS_TOPIC
 from penstock.log.protocol import Append, Log, TopicConfig
 from penstock.log.records import records
@@ -14,11 +14,11 @@ from penstock.plan.serial import from_json, to_json
 if TYPE_CHECKING:
     from penstock.sql.types import SqlType
 
-Thing = DataSource | PersistentQuery | CustomType | Connector
+Thing = DataSource | PersistentQuery | CustomType | Connector | SystemProperty
 
 
 class Catalog:
-    """The sources, queries, custom types and connectors. Every change is durable before it is seen."""
+    """The sources, queries, custom types, connectors and settings. Every change is durable before it is seen."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -85,6 +85,10 @@ class Catalog:
         """All connectors, oldest first."""
         return self._of(Connector)
 
+    def properties(self) -> dict[str, str]:
+        """The settings that ALTER SYSTEM has made, by name."""
+        return {found.name: found.value for found in self._of(SystemProperty)}
+
     # ------------------------------------------------------------------------------------------ changing
 
     def put(self, *things: Thing) -> None:
@@ -121,3 +125,5 @@ def key_of(thing: Thing) -> str:
             return f"type/{name}"
         case Connector(name=name):
             return f"connector/{name}"
+        case SystemProperty(name=name):
+            return f"property/{name}"

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock import settings
-from penstock.errors import Error
+from penstock.catalog.model import SystemProperty
+from penstock.errors import ConfigError, Error
 from penstock.result import Result
 from penstock.sql import ast
 
@@ -30,8 +31,16 @@ def least(db: Database, name: str) -> int:
 
 
 def alter_system(db: Database, statement: ast.AlterSystem) -> Result:
-    """ALTER SYSTEM: the property of this session and of all that begin from here on. Raises ConfigError for an unknown name or a bad value."""
+    """ALTER SYSTEM: the property of this session and of all that begin from here on, kept with the database. Raises ConfigError for an unknown name,
+    a bad value, and for what nobody but who opens the database may say."""
     found = settings.checked({statement.name: statement.value})
+    for name, value in found.items():
+        if settings.find(name).at_opening:
+            raise ConfigError(
+                f"'{name}' holds from when the database is opened; a statement cannot set it.",
+                mend="Give it there: `penstock server --set NAME=VALUE`, or `properties` of penstock.connect.",
+            )
+        db.catalog.put(SystemProperty(name, value))
     db.shared_properties.update(found)
     db.properties.update(found)
     return Result(f"Property '{statement.name}' is now '{statement.value}', for every session.")
