@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 
+import httpx
 from tests.server.conftest import Serve
 
 
@@ -39,6 +40,12 @@ def test_connectors(serve: Serve, tmp_path: Path) -> None:
     assert again["@type"] == "warning_entity"
     paused, resumed = server.ksql("PAUSE CONNECTOR `written`; RESUME CONNECTOR `written`;")
     assert (paused["commandId"], resumed["commandId"]) == ("connector/written/pause", "connector/written/resume")
+    httpx.put(f"{server.urls['connect']}/connectors/written/stop", timeout=30).raise_for_status()
+    shown, described = server.ksql("SHOW SINK CONNECTORS; DESCRIBE CONNECTOR `written`;")
+    assert shown["connectors"][0]["state"] == "STOPPED"
+    assert described["status"] == httpx.get(f"{server.urls['connect']}/connectors/written/status", timeout=30).json() | {
+        "connector": {"state": "STOPPED", "worker_id": "penstock", "trace": None}
+    }
     for path in ("/etc/x", "../x"):
         error = server.refused(f"CREATE SINK CONNECTOR bad WITH ('connector.class' = 'FileSink', 'topics' = 'made', 'file' = '{path}');")
         assert "outside the folders" in error["message"]

@@ -12,6 +12,7 @@ from typing import Literal as OneOf
 
 from penstock import settings
 from penstock.catalog.model import Connector, DataSource, State
+from penstock.connect.life import TaskStatus
 from penstock.connect.records import Record
 from penstock.connect.runtime import ConnectorStatus, ConnectRuntime, kind_of
 from penstock.connect.task import Defaults
@@ -191,7 +192,7 @@ def drop_connector(db: Database, statement: ast.DropConnector) -> Result:
     """Stop a connector and forget it with its positions; say what stays at its far side."""
     if statement.if_exists and db.catalog.connector(statement.name) is None:
         return Result(f"There is no connector {statement.name}.", done=False)
-    connector = _known(db, statement.name, statement.position)
+    connector = known_connector(db, statement.name, statement.position)
     db.catalog.drop(connector)
     left = db.connectors.drop(connector.name)
     if left and db.session.remote:  # whose answer need not show the message
@@ -201,14 +202,14 @@ def drop_connector(db: Database, statement: ast.DropConnector) -> Result:
 
 def pause_connector(db: Database, statement: ast.PauseConnector) -> Result:
     """Stop the tasks and wait until they rest; they stay so when the database is opened again."""
-    connector = _known(db, statement.name, statement.position)
+    connector = known_connector(db, statement.name, statement.position)
     at_rest = change_state(db, connector, "PAUSED")
     return Result(f"Connector {connector.name} is paused{'' if at_rest else '; a request of it is still under way'}.")
 
 
 def resume_connector(db: Database, statement: ast.ResumeConnector) -> Result:
     """Let a paused connector go on, and a failed one try again at once."""
-    connector = _known(db, statement.name, statement.position)
+    connector = known_connector(db, statement.name, statement.position)
     change_state(db, connector, "RUNNING")
     return Result(f"Connector {connector.name} runs.")
 
@@ -223,7 +224,8 @@ def change_state(db: Database, connector: Connector, state: State) -> bool:
     return db.connectors.pause(connector.name)
 
 
-def _known(db: Database, name: str | None, position: Position | None) -> Connector:
+def known_connector(db: Database, name: str | None, position: Position | None = None) -> Connector:
+    """The connector of a name, which stands at `position`. Raises ConnectorError."""
     connector = None if name is None else db.catalog.connector(name)
     if connector is None:
         raise ConnectorError(f"There is no connector {name}.", mend="SHOW CONNECTORS lists them.").at(position)
@@ -235,14 +237,19 @@ def state_of(connector: Connector, status: ConnectorStatus) -> str:
     return "STOPPED" if connector.state == "STOPPED" else status.state
 
 
+def tasks_of(connector: Connector, status: ConnectorStatus) -> tuple[TaskStatus, ...]:
+    """A connector's tasks; one that is stopped has none, as in Kafka Connect."""
+    return () if connector.state == "STOPPED" else status.tasks
+
+
 def describe_connector(db: Database, statement: ast.Describe) -> Result:
     """A connector's state, tasks, topics, places and options."""
-    connector = _known(db, statement.name, statement.position)
+    connector = known_connector(db, statement.name, statement.position)
     if db.read_only:
         raise ConnectorError("A connector's state is known only to the process that runs it.")
     status = db.connectors.status(connector.name)
     rows: list[tuple[Any, ...]] = [("Name", status.name), ("Type", status.kind), ("Class", status.class_name), ("State", state_of(connector, status))]
-    for task in status.tasks:
+    for task in tasks_of(connector, status):
         why = f": {task.reason}" if task.reason else ""
         rows.append((f"Task {task.id}", f"{task.state}, {task.delivered} {_DONE[status.kind]}, {task.refused} refused{why}"))
     if status.kind == "SINK":

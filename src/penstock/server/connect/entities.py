@@ -10,6 +10,7 @@ from starlette.requests import Request
 from penstock.catalog.model import Connector
 from penstock.connect.life import TaskStatus
 from penstock.server.answers import Refusal
+from penstock.statements.connectors import tasks_of
 
 if TYPE_CHECKING:
     from penstock.database import Database
@@ -73,8 +74,7 @@ def task(db: Database, connector: Connector, text: str) -> TaskStatus:
 
 
 def _tasks(db: Database, connector: Connector) -> tuple[TaskStatus, ...]:
-    """The tasks; a connector that is stopped has none."""
-    return () if connector.state == "STOPPED" else db.connectors.status(connector.name).tasks
+    return tasks_of(connector, db.connectors.status(connector.name))
 
 
 EXPANSIONS: Mapping[str, Callable[[Database, Connector, str], dict[str, Any]]] = {

@@ -8,6 +8,7 @@ from penstock.catalog.model import DataSource, PersistentQuery
 from penstock.plan import explain
 from penstock.plan.steps import QueryPlan, Sink, sources_of
 from penstock.server.ksql.schema import field_objects, source_fields, type_object
+from penstock.statements.connectors import known_connector, state_of, tasks_of
 from penstock.statements.describe import reads
 
 if TYPE_CHECKING:
@@ -131,8 +132,10 @@ def connector_line(db: Database, name: str) -> dict[str, Any]:
     status = db.connectors.status(name)
     running = sum(task.state == "RUNNING" for task in status.tasks)
     states = {task.state for task in status.tasks}
-    state = f"RUNNING ({running}/{len(status.tasks)} tasks RUNNING)" if status.state == "RUNNING" else status.state
-    if status.state == "FAILED" and states != {"FAILED"}:
+    state = state_of(known_connector(db, name), status)
+    if state == "RUNNING":
+        state = f"RUNNING ({running}/{len(status.tasks)} tasks RUNNING)"
+    elif state == "FAILED" and states != {"FAILED"}:
         state = f"WARNING ({running}/{len(status.tasks)} tasks RUNNING)"
     return {"name": name, "type": status.kind.lower(), "className": status.class_name, "state": state}
 
@@ -142,13 +145,14 @@ def connector_info(db: Database, name: str) -> dict[str, Any]:
     status = db.connectors.status(name)
     return {
         "name": name, "config": {**status.options, "name": name}, "type": status.kind.lower(),
-        "tasks": [{"connector": name, "task": task.id} for task in status.tasks],
+        "tasks": [{"connector": name, "task": task.id} for task in tasks_of(known_connector(db, name), status)],
     }  # fmt: skip
 
 
 def connector_description(db: Database, name: str) -> dict[str, Any]:
-    """A connector's state and that of its tasks, and the streams and tables over its topics."""
-    status = db.connectors.status(name)
+    """A connector's state, which is what it is to be, and those of its tasks, as Kafka Connect tells them; and the streams and tables over its
+    topics."""
+    connector, status = known_connector(db, name), db.connectors.status(name)
 
     def state(of: str, trace: str) -> dict[str, Any]:
         return {"state": of, "worker_id": "penstock", "trace": trace or None}
@@ -157,8 +161,8 @@ def connector_description(db: Database, name: str) -> dict[str, Any]:
     return {
         "connectorClass": status.class_name,
         "status": {
-            "name": name, "connector": state(status.state, ""), "type": status.kind.lower(),
-            "tasks": [{"id": task.id, **state(task.state, task.reason)} for task in status.tasks],
+            "name": name, "connector": state(connector.state, ""), "type": status.kind.lower(),
+            "tasks": [{"id": task.id, **state(task.state, task.reason)} for task in tasks_of(connector, status)],
         },
         "sources": [source_description(db, s, extended=False) for s in db.catalog.sources() if s.topic in topics],
         "topics": topics,
