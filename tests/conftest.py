@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.connect.web_server import WebServer
 
 LONG = (
     "test_conformance.py", "pipelines/ratings/test_end_to_end.py", "connect/test_kills_of_databases.py", "pipelines/carparks/test_end_to_end.py",
@@ -48,6 +49,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
         for name in marker.args:
             require_named(name)
+
+
+@pytest.fixture
+def web() -> Iterator[WebServer]:
+    """A web server of the test's own, which records what it gets."""
+    server = WebServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

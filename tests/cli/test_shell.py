@@ -76,7 +76,7 @@ def test_settings_from_a_file(call: Call, tmp_path: Path) -> None:
         (["--define", "1x=2"], "--define takes NAME=VALUE, but got '1x=2'."),
         (["--define", "x"], "--define takes NAME=VALUE, but got 'x'."),
         (["--config-file", "nowhere"], "The file of settings nowhere cannot be read"),
-        (["--config-file", "bad"], "'auto.offset.reset' is no setting. Write NAME=VALUE."),
+        (["--config-file", "bad"], "bad takes NAME=VALUE, but got 'auto.offset.reset'."),
     ],
 )
 def test_what_is_no_variable_and_no_setting(call: Call, tmp_path: Path, arguments: list[str], told: str) -> None:
@@ -84,6 +84,11 @@ def test_what_is_no_variable_and_no_setting(call: Call, tmp_path: Path, argument
     ended = call("query", "SHOW TOPICS;", "--data", ":memory:", *arguments)
     assert ended.code == 1
     assert told in ended.err
+
+
+def test_a_server_s_setting_without_a_value(call: Call) -> None:
+    ended = call("server", "--data", ":memory:", "--listen", "127.0.0.1:0", "--set", "num.partitions")
+    assert (ended.code, ended.err) == (1, "--set takes NAME=VALUE, but got 'num.partitions'.\n")
 
 
 def test_what_is_shown_of_sources_topics_and_queries(call: Call, tmp_path: Path) -> None:

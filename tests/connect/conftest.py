@@ -25,13 +25,6 @@ def log() -> Iterator[Log]:
 
 
 @pytest.fixture
-def web() -> Iterator[WebServer]:
-    server = WebServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def runtime(log: Log, tmp_path: Path) -> Iterator[ConnectRuntime]:
     started = runtime_over(log, secret_folders=[tmp_path / "secrets"], restart_ms=20, restart_ms_max=80)
     yield started

@@ -46,13 +46,6 @@ def client(served: Served) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def web() -> Iterator[WebServer]:
-    server = WebServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def name(client: httpx.Client) -> Iterator[str]:
     """A name that no other test has, of a connector that is gone at the end."""
     chosen = f"c-{uuid.uuid4().hex[:8]}"

@@ -122,6 +122,7 @@ def test_print(served: Served) -> None:
 def test_mistakes(served: Served, endpoint: str) -> None:
     for sql, said in (
         ("SELECT * FROM nowhere;", "NOWHERE does not exist"),
+        ("SELECT * FROM nowhere", "NOWHERE does not exist"),
         ("SELECT;", "Line 1:"),
         ("SHOW STREAMS;", "The endpoint /ksql takes other statements"),
         ("", "there are 0"),
@@ -130,6 +131,7 @@ def test_mistakes(served: Served, endpoint: str) -> None:
         answer = httpx.post(f"{served.url}/{endpoint}", json={"ksql": sql})
         assert (answer.status_code, answer.json()["error_code"], answer.json()["@type"]) == (400, 40001, "statement_error")
         assert said in answer.json()["message"]
+        assert answer.json()["statementText"].endswith(";")
 
 
 def test_ordinary_sql_reaches_no_file(served: Served) -> None:

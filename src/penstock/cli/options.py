@@ -37,34 +37,39 @@ def opened(
 ) -> penstock.Database:
     """The database of a command, with the session's variables and settings. Raises penstock.Error."""
     variables = dict(variable(given) for given in define or [])
-    properties = dict(pair for line in lines(config_file) if (pair := setting(line)) is not None) if config_file else {}
+    properties = settings_of(config_file) if config_file else {}
     db = penstock.connect(data, functions=functions, properties=properties, read_only=read_only)
     for name, value in variables.items():
         db.define(name, value)
     return db
 
 
-def variable(given: str) -> tuple[str, str]:
-    """NAME=VALUE."""
+def pair(given: str, where: str) -> tuple[str, str]:
+    """NAME=VALUE, as it was given to `where`. Raises Error."""
     name, equals, value = given.partition("=")
-    if not equals or not NAME.fullmatch(name):
+    if not equals:
+        raise Error(f"{where} takes NAME=VALUE, but got {given!r}.")
+    return name, value
+
+
+def variable(given: str) -> tuple[str, str]:
+    """What --define gives: the name of a variable, and its value as it stands. Raises Error."""
+    name, value = pair(given, "--define")
+    if not NAME.fullmatch(name):
         raise Error(f"--define takes NAME=VALUE, but got {given!r}.", mend="A name has letters, digits and _, and begins with no digit.")
     return name, value
 
 
-def lines(config_file: str) -> list[str]:
-    """A file's lines."""
+def setting_of(given: str, where: str) -> tuple[str, str]:
+    """A setting's name and value, without the spaces around them. Raises Error."""
+    name, value = pair(given.strip(), where)
+    return name.strip(), value.strip()
+
+
+def settings_of(config_file: str) -> dict[str, str]:
+    """The settings of a file, one to a line. Raises Error."""
     try:
-        return Path(config_file).read_text(encoding="utf-8").splitlines()
+        lines = Path(config_file).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise Error(f"The file of settings {config_file} cannot be read: {error}.") from error
-
-
-def setting(line: str) -> tuple[str, str] | None:
-    """A line of a file of settings: name and value, None of an empty one or a comment."""
-    name, equals, value = line.partition("=")
-    if not line.strip() or line.lstrip().startswith(("#", "!")):
-        return None
-    if not equals:
-        raise Error(f"{line.strip()!r} is no setting.", mend="Write NAME=VALUE.")
-    return name.strip(), value.strip()
+    return dict(setting_of(line, config_file) for line in lines if line.strip() and not line.lstrip().startswith(("#", "!")))

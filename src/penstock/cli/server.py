@@ -10,10 +10,9 @@ import typer
 
 import penstock
 from penstock.cli.beginning import begin, configurations
-from penstock.cli.options import DEFAULT_FOLDER, Connectors, Data, Functions
+from penstock.cli.options import DEFAULT_FOLDER, Connectors, Data, Functions, setting_of
 from penstock.cli.run import execute
 from penstock.cli.stopping import stop_event
-from penstock.errors import ConfigError
 
 
 def server(
@@ -63,7 +62,7 @@ def server(
     with (
         stop_event() as stop,
         Bound(listeners, access) as bound,
-        penstock.connect(data, functions=functions, properties=_settings(setting or [])) as db,
+        penstock.connect(data, functions=functions, properties=dict(setting_of(each, "--set") for each in setting or [])) as db,
     ):
         if certificate is None and not all(is_loopback(listener.host) for listener in listeners):
             print("Passwords come in unencrypted: --certificate and --key encrypt them.", file=sys.stderr)
@@ -73,14 +72,3 @@ def server(
         with Server(db, bound) as serving:
             print(f"Ready: {', '.join(f'{door} {url}' for door, url in serving.addresses)}. Ctrl-C ends.", flush=True)
             stop.wait()
-
-
-def _settings(given: list[str]) -> dict[str, str]:
-    """The settings of --set. Raises ConfigError."""
-    found = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {text} gives no value.", mend="Write NAME=VALUE.")
-        found[name.strip()] = value.strip()
-    return found

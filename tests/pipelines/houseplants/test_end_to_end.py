@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +30,6 @@ START_MS = 20_000 * DAY_MS
 CONFIG = load()
 PLANTS = {str(plant.id): plant.metadata() for plant in CONFIG.plants}
 MAPPING = {int(plant.sensor, 16): plant.id for plant in CONFIG.plants}
-
-
-@pytest.fixture
-def web() -> Iterator[WebServer]:
-    server = WebServer()
-    yield server
-    server.close()
 
 
 def readings(days: float, seed: int, mapping: dict[int, int] = MAPPING) -> list[dict[str, Any]]:

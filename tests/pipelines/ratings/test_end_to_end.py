@@ -37,13 +37,6 @@ NEEDED = {"postgres": "initdb", "mysql": "mariadb-install-db"}
 
 
 @pytest.fixture
-def web() -> Iterator[WebServer]:
-    server = WebServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def home() -> Iterator[Path]:
     """A folder that a database's own account can come to, which pytest's are not where it runs as root."""
     folder = Path(tempfile.mkdtemp(prefix="penstock-ratings-"))

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,13 +34,6 @@ from penstock.bots import Message
 ROOT = Path(__file__).parents[3]
 CONFIG = load()
 START_MS = 10_000 * WINDOW_MS - 6 * 3600 * 1000
-
-
-@pytest.fixture
-def web() -> Iterator[WebServer]:
-    server = WebServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from penstock.server.answers import Refusal, answer, json_object, parsed, to_jso
 from penstock.server.door import bug, endpoint, talk
 from penstock.server.hall import Hall, gone
 from penstock.server.ksql import forms
-from penstock.server.ksql.errors import BAD_REQUEST, BAD_STATEMENT, error_body, refused
+from penstock.server.ksql.errors import BAD_REQUEST, error_body, refused, statement_error
 from penstock.server.ksql.statements import open_for_statements, text_and_session
 from penstock.server.streams import Stream, until_first
 from penstock.sql import ast
@@ -64,25 +64,22 @@ async def ask(hall: Hall, request: Mapping[str, Any], receive: Receive) -> Asked
 
 
 def _start(hall: Hall, sql: str) -> tuple[ast.Statement, Query | TopicRows]:
-    def wrong(error: Error, text: str) -> Refusal:
-        fields: dict[str, object] = {"@type": "statement_error", "statementText": text, "entities": []}
-        return Refusal(400, str(error), code=BAD_STATEMENT, fields=fields)
-
     try:
         statements = list(hall.db.statements(sql))
     except SqlError as error:
-        raise wrong(error, sql) from None
+        raise statement_error(error, sql) from None
     queries = [s for s in statements if not isinstance(s, ast.SetProperty | ast.UnsetProperty | ast.Define | ast.Undefine)]
     if len(queries) != 1 or not isinstance(queries[0], ast.Query | ast.RawQuery | ast.Print):
         found = f"there are {len(queries)}" if len(queries) != 1 else "this is another statement"
-        raise wrong(Error(f"Here is the place of one SELECT or PRINT, but {found}.", mend="The endpoint /ksql takes other statements."), sql)
+        what = Error(f"Here is the place of one SELECT or PRINT, but {found}.", mend="The endpoint /ksql takes other statements.")
+        raise statement_error(what, sql)
     try:
         for statement in statements:
             if statement is not queries[0]:
                 hall.db.run(statement)
         query = TopicRows(hall.db, queries[0]) if isinstance(queries[0], ast.Print) else hall.db.ask(queries[0])
     except Error as error:
-        raise wrong(error, queries[0].text) from None
+        raise statement_error(error, queries[0].text) from None
     return queries[0], query
 
 

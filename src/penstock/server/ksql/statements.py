@@ -18,7 +18,7 @@ from penstock.server.answers import Refusal, answer, json_object
 from penstock.server.door import endpoint
 from penstock.server.hall import Hall
 from penstock.server.ksql.entities import DONE, LOOKS, SILENT, Entity, command_id
-from penstock.server.ksql.errors import BAD_REQUEST, BAD_STATEMENT, CATCHING_UP, QUERY_ENDPOINT, SHUTTING_DOWN, refused
+from penstock.server.ksql.errors import BAD_REQUEST, CATCHING_UP, QUERY_ENDPOINT, SHUTTING_DOWN, closed, statement_error
 from penstock.sql import ast
 from penstock.sql.parser import parse_one
 from penstock.statements import queries
@@ -123,30 +123,19 @@ def run_all(hall: Hall, sql: str) -> list[Entity]:
     try:
         statements = list(db.statements(sql))
     except SqlError as error:
-        raise _statement_error(error, sql, []) from None
+        raise statement_error(error, sql) from None
     for statement in statements:
         if isinstance(statement, ast.Query | ast.RawQuery | ast.Print):
             what = f"{'PRINT' if isinstance(statement, ast.Print) else 'SELECT'} statements are for the endpoint /query, and not for /ksql."
-            raise _statement_error(Error(what), statement.text, entities, code=QUERY_ENDPOINT)
+            raise statement_error(Error(what), statement.text, entities, code=QUERY_ENDPOINT)
     for statement in statements:
         try:
             found = run_one(hall, statement)
         except Error as error:
-            raise _statement_error(error, statement.text, entities) from None
+            raise statement_error(error, statement.text, entities) from None
         if found is not None:
-            entities.append({"statementText": _closed(statement.text), "warnings": [], **found})
+            entities.append({"statementText": closed(statement.text), "warnings": [], **found})
     return entities
-
-
-def _statement_error(error: Error, text: str, entities: list[Entity], *, code: int | None = None) -> Refusal:
-    about: dict[str, object] = {"@type": "statement_error", "statementText": _closed(text), "entities": entities}
-    found = refused(error)
-    return Refusal(400, found.message, code=code or BAD_STATEMENT, fields=about)
-
-
-def _closed(text: str) -> str:
-    """A statement as it is shown: with its semicolon."""
-    return text if text.rstrip().endswith(";") else f"{text.rstrip()};"
 
 
 def run_one(hall: Hall, statement: ast.Statement) -> Entity | None:
