@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +98,18 @@ def test_pipelines_use_the_public_interface_alone() -> None:
     for path in sorted((ROOT / "pipelines").rglob("*.py")):
         for module, line in imports(path):
             assert not module.startswith("penstock.") or room(module) in PUBLIC, f"{path.relative_to(ROOT)}:{line} imports {module}"
+
+
+def test_a_command_imports_no_pandas(tmp_path: Path, needs: Callable[[object, str, str], None]) -> None:
+    """pyarrow would, with the first array that it makes, though nobody asks for it: only functions in Python may."""
+    needs(importlib.util.find_spec("pandas"), "the Python module pandas", "Run `make environment`.")
+    (tmp_path / "own.py").write_text("import penstock\n\n@penstock.udf\ndef twice(n: int) -> int:\n    return 2 * n\n")
+    query = [sys.executable, "-X", "importtime", "-m", "penstock", "query", "--data", ":memory:", "-o", "csv"]
+    statements = "CREATE STREAM s (n INT) WITH (kafka_topic='s', value_format='JSON'); INSERT INTO s (n) VALUES (1); SELECT n + 1 AS m FROM s;"
+    for more, imported in ((["--define", "a=b"], False), (["--functions", "own.py"], True)):
+        ended = subprocess.run([*query, statements, *more], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert ended.stdout.splitlines()[-2:] == ["M", "2"]
+        assert ("pandas.core" in ended.stderr) is imported, ended.stderr
 
 
 def test_import_is_quick_and_light() -> None:
