@@ -74,6 +74,9 @@ CASES = {
     "too large a number": Case(STREAM, "SELECT id, n AS x FROM s", ("a", '{"N":3000000000}'), "DESERIALIZATION", "does not fit 32 bits", '{"X":2}'),
     "key that is no text": Case(STREAM, "SELECT id, n AS x FROM s", ("\udcff", GOOD), "DESERIALIZATION", "key: ID: the bytes are not", '{"X":2}'),
     "NULL key of a table": Case(TABLE, "SELECT id, n AS x FROM s", (None, GOOD), "DESERIALIZATION", "key: NULL", '{"X":2}'),
+    "empty key of a table": Case(
+        TABLE.replace("value_", "key_format='DELIMITED', value_"), "SELECT id, n AS x FROM s", ("", GOOD), "DESERIALIZATION", "key: NULL", '{"X":2}'
+    ),
     "bad timestamp column": Case(
         STREAM.replace("JSON'", "JSON', timestamp='t', timestamp_format='S'"), "SELECT id, n AS x FROM s", ("a", '{"T":"soon"}'), "DESERIALIZATION",
         "T: 'soon' is not a timestamp", '{"X":2}',
@@ -117,7 +120,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_the_good_records_come_out_and_the_bad_one_is_reported(db: Database, name: str) -> None:
     case = CASES[name]
-    kind = "TABLE" if "GROUP BY" in case.query or case.source is TABLE else "STREAM"
+    kind = "TABLE" if "GROUP BY" in case.query or case.source.startswith("CREATE TABLE") else "STREAM"
     db.execute(f"{case.source} CREATE {kind} o AS {case.query};")
     send(db, [("g", GOOD), case.bad, ("h", GOOD)])
     db.wait_idle()

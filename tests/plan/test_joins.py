@@ -16,6 +16,7 @@ CREATE STREAM B (ID INT KEY, Y INT) WITH (KAFKA_TOPIC='b', VALUE_FORMAT='JSON');
 CREATE TABLE T (ID INT PRIMARY KEY, X INT) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');
 CREATE TABLE U (ID INT PRIMARY KEY, Y INT) WITH (KAFKA_TOPIC='u', VALUE_FORMAT='JSON');
 CREATE TABLE V (K INT PRIMARY KEY, K2 INT PRIMARY KEY, Y INT) WITH (KAFKA_TOPIC='v', FORMAT='JSON');
+CREATE TABLE V2 (ID INT PRIMARY KEY, Y INT) WITH (KAFKA_TOPIC='v2', FORMAT='JSON');
 CREATE STREAM W (ID INT KEY, Y INT) WITH (KAFKA_TOPIC='w', VALUE_FORMAT='JSON', WINDOW_TYPE='TUMBLING', WINDOW_SIZE='10 SECONDS');
 CREATE STREAM W2 (ID INT KEY, Z INT) WITH (KAFKA_TOPIC='w2', VALUE_FORMAT='JSON', WINDOW_TYPE='TUMBLING', WINDOW_SIZE='10 SECONDS');
 CREATE STREAM W3 (ID INT KEY, Z INT) WITH (KAFKA_TOPIC='w3', VALUE_FORMAT='JSON', WINDOW_TYPE='TUMBLING', WINDOW_SIZE='20 SECONDS');
@@ -125,6 +126,7 @@ def test_windowed_sources_join_where_their_windows_are_equal() -> None:
     ("TABLE", "SELECT * FROM T JOIN U ON T.ID = U.Y", "table-table joins require to join on the primary key of the right input table."),
     ("TABLE", "SELECT * FROM T FULL JOIN U ON T.X = U.ID", "FULL OUTER JOIN on a foreign key is not supported."),
     ("TABLE", "SELECT Y, X FROM T JOIN U ON T.X = U.ID", "Primary key column missing in projection."),
+    ("TABLE", "SELECT T.ID, T.X FROM T FULL JOIN U ON T.ID = U.ID JOIN V2 ON U.ID = V2.ID", "must include the foreign key join ROWKEY"),
     ("STREAM", "SELECT * FROM A JOIN T ON A.S = T.ID", "Invalid join condition: types don't match. Got A.S{STRING} = T.ID{INTEGER}. Cast one side."),
     ("STREAM", "SELECT * FROM A JOIN T ON A.ID = T.ID AND A.X = T.X", "joins on multiple conditions are not yet supported. Got ((A.ID = T.ID) AND"),
     ("STREAM", "SELECT * FROM A JOIN T ON A.ID > T.ID", "Invalid join condition: only an equality joins. Got (A.ID > T.ID)."),

@@ -169,7 +169,7 @@ def has_null_type(type_: SqlType) -> bool:
 
 def _check_keys(projection: Projection, keys: Sequence[KeyChoice], key_of: str, target: str, position: Position | None) -> None:
     missing = [key for key, item in zip(keys, projection.keys, strict=True) if item is None]
-    if missing and key_of == "foreign key join":
+    if missing and key_of == "foreign key join" and all("." in key.column.name for key in missing):  # not a made ROWKEY
         _fail_foreign(missing, position)
     if missing:
         wanted, joined = _wanted(keys, key_of)

@@ -135,7 +135,9 @@ class Source:
                     cycle.fault("DESERIALIZATION", f"{side}: {error.reason}", records.places[error.row].as_py())
                 keep[error.row] = False
         if self.step.kind == "TABLE":
-            for row in np.flatnonzero(keep & ~key.present.to_numpy(zero_copy_only=False)).tolist():
+            # a key of one column may read as NULL, too: an empty text, say, or JSON's null
+            known = key.present if len(key.columns) != 1 else pc.and_(key.present, key.columns[0].is_valid())
+            for row in np.flatnonzero(keep & ~known.to_numpy(zero_copy_only=False)).tolist():
                 cycle.fault("DESERIALIZATION", f"key: NULL, but a row of the table {self.step.source} needs a key", records.places[row].as_py())
                 keep[row] = False
         return keep
