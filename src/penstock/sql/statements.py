@@ -100,7 +100,8 @@ STATEMENTS: tuple[Definition, ...] = (
         "INSERT INTO ... VALUES",
         (ast.InsertValues,),
         "INSERT INTO source [(column, ...)] VALUES (expression, ...)",
-        "Adds one row to a stream or table. Columns that are not named are NULL; ROWTIME may be named.",
+        "Adds one row to a stream or table. Columns that are not named are NULL; ROWTIME may be named. A table's row of which only the key is known "
+        "is a row like any other, and deletes nothing: `insert` of the Python API does.",
         ("INSERT INTO readings (sensor, moisture) VALUES ('0x36', 41.5);",),
     ),
     Definition(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def insert_values(db: Database, statement: ast.InsertValues) -> Result:
     """INSERT INTO ... VALUES: one row of constant expressions."""
     plan = planner.plan_insert_values(statement, View(db))
-    db.log.append(*encoded(db, plan.source, computed(db, plan, statement.position), 1))
+    db.log.append(*encoded(db, plan.source, computed(db, plan, statement.position), 1, tombstones=False))
     return Result(f"1 row is inserted into {plan.source.name}.")
 
 
@@ -83,8 +83,9 @@ def writable(db: Database, name: str) -> DataSource:
     return source
 
 
-def encoded(db: Database, source: DataSource, columns: dict[str, pa.Array], count: int) -> list[Append]:
-    """Rows in their topic's formats, by partition. A table's row without any value column is a tombstone. Raises DataError."""
+def encoded(db: Database, source: DataSource, columns: dict[str, pa.Array], count: int, *, tombstones: bool = True) -> list[Append]:
+    """Rows in their topic's formats, by partition. With `tombstones` a table's row without any value deletes its key; INSERT VALUES never does,
+    as in ksqlDB. Raises DataError."""
 
     def of(name: str, type_: pa.DataType) -> pa.Array:
         return columns.get(name, pa.nulls(count, type_))
@@ -94,7 +95,7 @@ def encoded(db: Database, source: DataSource, columns: dict[str, pa.Array], coun
     values = [c for c in source.schema.value if c.name not in headers]
     present = np.ones(count, bool)
     if source.kind == "TABLE":
-        present = np.zeros(count, bool) if values else present
+        present = np.zeros(count, bool) if values and tombstones else present
         for column in values:
             present |= of(column.name, arrow_type(column.type)).is_valid().to_numpy(zero_copy_only=False)
         for column, array in zip(source.schema.key, keys, strict=True):
