@@ -105,14 +105,14 @@ def start(folder: Path) -> Worker:
     return Worker(process, ours, "", 0)
 
 
-def run(folder: Path, mode: str) -> dict[str, Result]:
-    """Every case by its id, in one mode ("record" or "batch"). A worker that dies or hangs costs its case alone."""
+def run(folder: Path, mode: str, *, workers: int = WORKERS) -> dict[str, Result]:
+    """Every case by its id, in one mode ("record" or "batch"), by so many processes. A worker that dies or hangs costs its case alone."""
     expand = load_runner(folder).expand
     tasks: Iterator[tuple[str, Any]] = iter([(i, c) for path in sorted(folder.glob("*/*.json")) for i, c in expand(path)])
     results: dict[str, Result] = {}
-    workers = [start(folder) for _ in range(WORKERS)]
+    team = [start(folder) for _ in range(workers)]
     try:
-        busy = [w for w in workers if give(w, tasks, mode)]
+        busy = [w for w in team if give(w, tasks, mode)]
         while busy:
             ready = wait([w.pipe for w in busy], timeout=max(min(w.deadline for w in busy) - time.monotonic(), 0))
             for worker in list(busy):
@@ -128,15 +128,15 @@ def run(folder: Path, mode: str) -> dict[str, Result]:
                     results[worker.case_id] = found
                 if result is None:
                     worker.stop()
-                    workers.remove(worker)
+                    team.remove(worker)
                     busy.remove(worker)
                     worker = start(folder)
-                    workers.append(worker)
+                    team.append(worker)
                     busy.append(worker)
                 if not give(worker, tasks, mode):
                     busy.remove(worker)
     finally:
-        for worker in workers:
+        for worker in team:
             worker.stop()
     return results
 

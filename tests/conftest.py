@@ -5,16 +5,24 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests import cases
 from tests.connect.web_server import WebServer
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+# Tests start Python some hundred times; where nothing keeps what is compiled each start takes a second longer, packages that uv installed included.
+
 LONG = (
-    "test_conformance.py", "pipelines/ratings/test_end_to_end.py", "connect/test_kills_of_databases.py", "pipelines/carparks/test_end_to_end.py",
-    "pipelines/survey/test_end_to_end.py", "connect/test_jdbc_sink.py", "engine/test_crash.py", "pipelines/socks/test_end_to_end.py",
-    "fuzz/test_fuzz.py", "engine/test_batches.py", "connect/test_elasticsearch_sink.py", "bots/test_telegram.py",
+    "conformance/test_record.py", "pipelines/ratings/test_end_to_end.py", "engine/test_state_table.py", "engine/test_batches.py",
+    "conformance/test_batch.py", "pipelines/carparks/test_end_to_end.py", "connect/test_kills_of_databases.py", "connect/test_jdbc_source.py",
+    "engine/test_crash.py", "connect/test_elasticsearch_sink.py", "pipelines/socks/test_end_to_end.py", "server/test_queries.py",
+    "server/test_hosting.py", "bots/test_telegram.py", "connect/test_jdbc_sink.py", "fuzz/test_fuzz.py", "pipelines/survey/test_end_to_end.py",
+    "connect/test_captures.py", "connect/test_telegram.py", "engine/test_arrival.py",
 )  # fmt: skip
 """The files that take longest, longest first: they begin first, so that of several processes none works on alone at the end."""
 
@@ -36,9 +44,11 @@ def require(present: object, what: str, mend: str) -> None:
 
 
 def require_named(name: str) -> None:
-    """Require a program by its name, or a Python module as `module:NAME`."""
+    """Require a program by its name, a Python module as `module:NAME`, or ksqlDB's cases by `conformance`."""
     module = name.removeprefix("module:")
-    if module != name:
+    if name == "conformance":
+        require(cases.FOLDER, "the folder of conformance cases", "Put it at ../shared/conformance, beside the repository.")
+    elif module != name:
         require(importlib.util.find_spec(module.split(".")[0]), f"the Python module {module}", "Run `make environment`.")
     else:
         require(shutil.which(name), f"the program {name}", "As root on Debian `make test` installs it; tests/debian-packages.txt names its package.")

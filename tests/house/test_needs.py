@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from tests.conftest import require, require_named
+from tests import cases
+from tests.conftest import LONG, require, require_named
 
 
 def test_present_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,6 +27,18 @@ def test_missing_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="needs the program no-such-program"):
         require_named("no-such-program-anywhere")
+
+
+def test_missing_cases_fail_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    monkeypatch.setattr(cases, "FOLDER", None)
+    with pytest.raises(pytest.fail.Exception, match="needs the folder of conformance cases"):
+        require_named("conformance")
+
+
+def test_the_longest_files_are_there() -> None:
+    folder = Path(__file__).parents[1]
+    assert [name for name in LONG if not (folder / name).is_file()] == []
 
 
 @pytest.mark.needs("sh", "module:pytest")

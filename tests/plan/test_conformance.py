@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cases import FILES
 from tests.plan.world import World
 
 from penstock.errors import Error
@@ -19,10 +20,7 @@ from penstock.registry.model import Reference, Schema, SchemaType
 from penstock.registry.store import MemoryStore
 from penstock.sql.parser import parse
 
-# Beside the repository, or beside a folder that holds it.
-CASES = next((p / "shared" / "conformance" for p in Path(__file__).parents[3:] if (p / "shared" / "conformance").is_dir()), Path("none"))
-FILES = sorted(CASES.glob("*/*.json"))
-pytestmark = pytest.mark.skipif(not FILES, reason="the conformance cases are not beside the repository (../shared/conformance)")
+pytestmark = pytest.mark.needs("conformance")
 
 # Limits of ksqlDB's pull queries that Penstock lifts: such a case holds whether it is refused or not.
 LIFTED = re.compile(

@@ -15,9 +15,6 @@ from typing import Any
 import httpx
 import pytest
 
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-"""Servers start in half the time where Penstock is compiled."""
-
 
 class Served:
     """A running `penstock server`. Everything but the first line of its output is in `log`."""
@@ -25,7 +22,7 @@ class Served:
     def __init__(self, *arguments: str, environment: dict[str, str] | None = None) -> None:
         command = [sys.executable, "-m", "penstock", "server", *arguments]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT | (environment or {})
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | (environment or {})
         )  # fmt: skip
         self.said: list[str] = []
         assert self.process.stdout is not None

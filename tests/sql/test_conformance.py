@@ -9,18 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cases import FILES
 
 from penstock.errors import SqlError
 from penstock.sql import ast
 from penstock.sql.parser import parse_one
 
-# Beside the repository, or beside a folder that holds it.
-CASES = next((p / "shared" / "conformance" for p in Path(__file__).parents[3:] if (p / "shared" / "conformance").is_dir()), Path("none"))
-FILES = sorted(CASES.glob("*/*.json"))
 # What ksqlDB says where it refuses the syntax of a statement.
 SYNTAX = re.compile(r"Syntax error|line \d+:\d+|Invalid numeric literal|overflows DOUBLE|must be integer", re.IGNORECASE)
 
-pytestmark = pytest.mark.skipif(not FILES, reason="the conformance cases are not beside the repository (../shared/conformance)")
+pytestmark = pytest.mark.needs("conformance")
 
 
 def cases(path: Path) -> Iterator[dict[str, Any]]:
