@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from penstock.cli.output import Output, RowPrinter, write
+from penstock.cli.output import Layout, Output, RowPrinter, write
 
 
 class Terminal(io.StringIO):
@@ -62,3 +62,25 @@ def test_rows_as_they_come_widen_their_columns() -> None:
         rows.write((key, value))
     assert file.getvalue().splitlines() == ["K | V", "--+--", "a | 1", "longer | 2", "b      | 3"]
     assert rows.count == 3
+
+
+def laid_out(layout: Layout, file: io.StringIO, *rows: tuple[object, ...]) -> list[str]:
+    """A table's lines, the same of rows together and of rows as they come."""
+    write(("NAME", "V"), rows, Output.table, file, layout)
+    printer = RowPrinter(("NAME", "V"), Output.table, coming := type(file)(), layout)
+    for row in rows:
+        printer.write(row)
+    assert coming.getvalue() == file.getvalue()
+    return file.getvalue().splitlines()
+
+
+def test_columns_of_a_set_width_wrap_or_cut_what_is_longer() -> None:
+    rows = (("one two three", 1), ("x" * 9, None))
+    head = ["NAME    | V", "--------+--------"]
+    assert laid_out(Layout(7), io.StringIO(), *rows) == [*head, "one two | 1", "three   |", "xxxxxxx | null", "xx      |"]
+    assert laid_out(Layout(7, wrap=False), io.StringIO(), *rows) == [*head, "one ... | 1", "xxxx... | null"]
+    assert laid_out(Layout(2, wrap=False), io.StringIO(), ("abc", 1))[-1] == ".. | 1"
+
+
+def test_a_terminal_that_does_not_wrap_cuts() -> None:
+    assert laid_out(Layout(wrap=False), Terminal(), ("k", "word " * 20))[2:] == ["k    | word word word word word word ..."]

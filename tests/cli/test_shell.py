@@ -44,6 +44,23 @@ def test_an_output_that_there_is_not(call: Call, monkeypatch: pytest.MonkeyPatch
     assert piped(call, monkeypatch, "output xml\n")[2] == "There is no output xml. There are: table, json, csv.\n"
 
 
+def test_the_layout_of_tables_is_set(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "SET CLI COLUMN-WIDTH 5\nSHOW VARIABLES;\nset cli wrap off;\nSHOW VARIABLES;\nSET CLI COLUMN-WIDTH 0\nSHOW VARIABLES;"
+    code, out, err = piped(call, monkeypatch, text, "--define", "name=a long value")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "VARIA | VALUE", "BLE   |", "------+------", "name  | a", "      | long", "      | value", "(1 row)",
+        "VARIA | VALUE", "BLE   |", "------+------", "name  | a ...", "(1 row)",
+        "VARIABLE | VALUE", "---------+-------------", "name     | a long value", "(1 row)",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("setting", ["SET CLI", "SET CLI COLUMN-WIDTH wide", "SET CLI WRAP 5", "SET CLI COLOR ON"])
+def test_a_setting_of_the_layout_that_there_is_not(call: Call, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    told = f"{setting.upper()} sets nothing. There are COLUMN-WIDTH n and WRAP ON | OFF.\n"
+    assert piped(call, monkeypatch, f"{setting}\n")[2] == told
+
+
 def test_spool(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     text = STREAM + "SPOOL 'kept.log';\nSHOW TABLES;\nSPOOL OFF;\nSHOW STREAMS;\nSPOOL OFF;\nSPOOL 'kept.log';\nSHOW TYPES;\nSPOOL 'two.log';"
     code, out, err = piped(call, monkeypatch, text, "--define", "name=s")

@@ -9,6 +9,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import StrEnum
@@ -28,6 +29,22 @@ class Output(StrEnum):
     table = "table"
     json = "json"
     csv = "csv"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a table is laid out: the width of every column in characters, 0 for what its contents need, and whether long cells take several lines
+    or are cut."""
+
+    column_width: int = 0
+    wrap: bool = True
+
+    def widths(self, needed: Sequence[int], file: TextIO) -> list[int]:
+        """The columns' widths, of contents this wide."""
+        return [self.column_width] * len(needed) if self.column_width else fitted(needed, room_of(file))
+
+
+FITTED = Layout()
 
 
 def cell(value: Any) -> str:
@@ -62,16 +79,16 @@ def plain(value: Any) -> Any:
     return value
 
 
-def write(columns: Sequence[str], rows: Iterable[Sequence[Any]], output: Output, file: TextIO | None = None) -> int:
-    """Write all the rows; how many there were. A table is as wide as its contents need; on a terminal long cells take several lines, so that the
-    table fits."""
+def write(columns: Sequence[str], rows: Iterable[Sequence[Any]], output: Output, file: TextIO | None = None, layout: Layout = FITTED) -> int:
+    """Write all the rows; how many there were. A table is as wide as its contents need, where its layout does not say; on a terminal long cells
+    take several lines, so that the table fits."""
     file = file or sys.stdout
     if output is not Output.table:
         printer = RowPrinter(columns, output, file)
         return sum(printer.write(row) for row in rows) or printer.head()
     text = [[cell(value) for value in row] for row in rows]
-    widths = fitted([widest(column) for column in zip(columns, *text[:ROWS_AHEAD], strict=True)], room_of(file))
-    for line in (*_head(columns, widths), *(line for row in text for line in _lines(row, widths, file))):
+    widths = layout.widths([widest(column) for column in zip(columns, *text[:ROWS_AHEAD], strict=True)], file)
+    for line in (*_head(columns, widths), *(line for row in text for line in _lines(row, widths, file, layout))):
         print(line, file=file)
     return len(text)
 
@@ -79,8 +96,8 @@ def write(columns: Sequence[str], rows: Iterable[Sequence[Any]], output: Output,
 class RowPrinter:
     """Writes rows as they come. The columns of a table start as wide as the first row needs, and widen where a later one needs more."""
 
-    def __init__(self, columns: Sequence[str], output: Output, file: TextIO | None = None) -> None:
-        self._columns, self._output, self._file = columns, output, file or sys.stdout
+    def __init__(self, columns: Sequence[str], output: Output, file: TextIO | None = None, layout: Layout = FITTED) -> None:
+        self._columns, self._output, self._file, self._layout = columns, output, file or sys.stdout, layout
         self._widths: list[int] = []
         self.count = 0
 
@@ -107,8 +124,8 @@ class RowPrinter:
     def _write_line(self, cells: list[str]) -> None:
         needed = [widest((name, text)) for name, text in zip(self._columns, cells, strict=True)]
         wanted = [max(pair) for pair in zip(needed, self._widths or needed, strict=True)]
-        first, self._widths = not self._widths, fitted(wanted, room_of(self._file))
-        for line in (*(_head(self._columns, self._widths) if first else ()), *_lines(cells, self._widths, self._file)):
+        first, self._widths = not self._widths, self._layout.widths(wanted, self._file)
+        for line in (*(_head(self._columns, self._widths) if first else ()), *_lines(cells, self._widths, self._file, self._layout)):
             print(line, file=self._file)
 
 
@@ -139,13 +156,20 @@ def _head(columns: Sequence[str], widths: Sequence[int]) -> tuple[str, ...]:
     return (*names, "-+-".join("-" * width for width in widths))
 
 
-def _lines(cells: Sequence[str], widths: Sequence[int], file: TextIO) -> Iterator[str]:
-    """A row's lines: one where the file is no terminal, else as many as its longest cell takes."""
-    if not file.isatty():
-        yield _joined([" ".join(text.splitlines()) if "\n" in text else text for text in cells], widths)
+def _lines(cells: Sequence[str], widths: Sequence[int], file: TextIO, layout: Layout) -> Iterator[str]:
+    """A row's lines: one where long cells are cut, or the file is no terminal and no width is set; else as many as the longest cell takes."""
+    limited = layout.column_width > 0 or file.isatty()
+    if not (limited and layout.wrap):
+        flat = [" ".join(text.splitlines()) if "\n" in text else text for text in cells]
+        yield _joined([_cut(text, width) for text, width in zip(flat, widths, strict=True)] if limited else flat, widths)
         return
     wrapped = [_wrapped(text, width) for text, width in zip(cells, widths, strict=True)]
     yield from (_joined(parts, widths) for parts in zip_longest(*wrapped, fillvalue=""))
+
+
+def _cut(text: str, width: int) -> str:
+    """A cell that fits, its end shown as dots where something is missing."""
+    return text if len(text) <= width else text[: max(0, width - 3)] + "..."[:width]
 
 
 def _wrapped(text: str, width: int) -> list[str]:

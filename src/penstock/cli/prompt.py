@@ -47,7 +47,8 @@ def history_file() -> Path:
 def complete_input(text: str) -> bool:
     """Whether Enter should end the input. A semicolon inside a quoted string or comment does not count."""
     stripped = text.strip()
-    if not stripped or (stripped.rstrip(";").lower().split(" ")[0] in WORDS and len(stripped.split()) <= 2):
+    words = stripped.rstrip(";").lower().split()
+    if not words or (words[0] in WORDS and len(words) <= 2) or words[:2] == ["set", "cli"]:
         return True
     # A quote or comment that has no end runs to the end of the text.
     quoted = r"'(?:[^']|'')*(?:'|$)|--[^\n]*|/\*.*?(?:\*/|$)|`[^`]*(?:`|$)|\"[^\"]*(?:\"|$)"

@@ -9,7 +9,7 @@ import typer
 
 import penstock
 from penstock.cli.options import DEFAULT_FOLDER, ConfigFile, Data, Define, Functions, opened, variable
-from penstock.cli.output import Output, RowPrinter, write
+from penstock.cli.output import FITTED, Layout, Output, RowPrinter, write
 from penstock.cli.statements import nature_of, parsed, split
 from penstock.sql import ast
 from penstock.statements.following import TopicRows
@@ -52,11 +52,11 @@ def query(
             db.wait_idle(WAIT_S)
 
 
-def follow(db: penstock.Database, statement: str, output: Output) -> int:
+def follow(db: penstock.Database, statement: str, output: Output, layout: Layout = FITTED) -> int:
     """Print the rows of a push query or a PRINT as they come, until it ends or Ctrl-C; how many there were."""
     asked = parsed(statement, dict(db.variables))
     rows = TopicRows(db, asked) if isinstance(asked, ast.Print) else db.query(statement)
-    printer = RowPrinter(rows.columns, output)
+    printer = RowPrinter(rows.columns, output, layout=layout)
     try:
         for row in rows:
             printer.write(row)

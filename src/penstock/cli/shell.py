@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 import penstock
 from penstock.cli.options import DEFAULT_FOLDER, ConfigFile, Data, Define, Functions, opened
-from penstock.cli.output import Output, write
+from penstock.cli.output import FITTED, Output, write
 from penstock.cli.query import follow
 from penstock.cli.spool import Spool
 from penstock.cli.statements import nature_of, split
@@ -32,10 +33,14 @@ A statement ends with a semicolon and may have several lines. Tab completes; Up 
   SPOOL 'file.log'; SPOOL OFF;                               write what is shown to a file too
 Words of the shell:
   output table | json | csv                                  how rows are written
+  set cli column-width 20                                    how wide a table's columns are; 0: as wide as what they hold
+  set cli wrap off                                           cut long cells; on: show them over several lines
   history, clear, version, help, exit"""
 
 
-WORD_LINE = re.compile(r"(\A\s*|;\s*\n\s*)(exit|quit|help|clear|version|history|output(?:[ \t]+\w+)?)[ \t]*(?=\n|\Z)", re.IGNORECASE)
+WORD_LINE = re.compile(
+    r"(\A\s*|;\s*\n\s*)(exit|quit|help|clear|version|history|output(?:[ \t]+\w+)?|set[ \t]+cli(?:[ \t]+[\w-]+){0,2})[ \t]*(?=\n|\Z)", re.IGNORECASE
+)
 
 
 def shell(data: Data = DEFAULT_FOLDER, functions: Functions = None, define: Define = None, config_file: ConfigFile = None) -> None:
@@ -78,6 +83,7 @@ class Session:
     def __init__(self, db: penstock.Database) -> None:
         self._db = db
         self._output = Output.table
+        self._layout = FITTED
         self._spool = Spool()
         self._history: list[str] = []
 
@@ -132,11 +138,24 @@ class Session:
                 print(f"Rows are written as: {self._output}. There are: {', '.join(Output)}.")
             case ["output", form]:
                 self._output = _output(form)
+            case ["set", "cli", *setting]:
+                self._set(setting)
             case _:
                 self._history.append(f"{piece};")
                 self.execute(piece)
                 return ""
         return piece.lower()
+
+    def _set(self, setting: list[str]) -> None:
+        """What `set cli` asks for. Raises Error."""
+        match setting:
+            case ["column-width", width] if width.isdecimal():
+                self._layout = replace(self._layout, column_width=int(width))
+            case ["wrap", "on" | "off" as wrap]:
+                self._layout = replace(self._layout, wrap=wrap == "on")
+            case _:
+                asked = " ".join(["SET CLI", *setting]).upper()
+                raise Error(f"{asked} sets nothing.", mend="There are COLUMN-WIDTH n and WRAP ON | OFF.")
 
     def execute(self, statement: str) -> None:
         """Run one statement and print what it answers."""
@@ -149,12 +168,12 @@ class Session:
 
     def _answer(self, statement: str) -> None:
         if nature_of(statement, dict(self._db.variables)) == "rows that go on":
-            if not follow(self._db, statement, self._output) and self._output is Output.table:
+            if not follow(self._db, statement, self._output, self._layout) and self._output is Output.table:
                 print("No rows.")
             return
         for result in self._db.execute(statement):
             if result.columns:
-                count = write(result.columns, result.rows, self._output)
+                count = write(result.columns, result.rows, self._output, layout=self._layout)
                 if self._output is Output.table:
                     print(f"({count} row{'' if count == 1 else 's'})")
             elif result.message:
