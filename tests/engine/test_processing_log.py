@@ -137,6 +137,29 @@ def test_the_good_records_come_out_and_the_bad_one_is_reported(db: Database, nam
         assert sorted(found, key=str) == sorted([("g", json.loads(case.good)), ("h", json.loads(case.good)), *bad], key=str)
 
 
+@pytest.mark.parametrize(
+    ("expression", "record", "reason"),
+    [
+        ("MASK_LEFT(t, n)", '{"T":"abc"}', "the number of characters must be 0 or more, not NULL"),
+        ("ROUND(b, n)", '{"B":9223372036854775807,"N":-1}', "the result is beyond its type"),
+        ("ROUND(n, -1)", '{"N":2147483647}', "2147483650 is beyond its type"),
+        ("GENERATE_SERIES(b, 9223372036854775807)", '{"B":-1}', "a series of more than 100000 items, from -1 to 9223372036854775807"),
+        ("TIMESTAMPTOSTRING(b, t)", '{"B":1000000000000000,"T":"yyyy"}', "1000000000000000 ms since 1970-01-01 are no date that there is"),
+        ("DATETOSTRING(n, 'yyyy')", '{"N":2147483647}', "2147483647 days since 1970-01-01 are no date that there is"),
+        ("DATEADD(DAYS, n, FROM_DAYS(1))", '{"N":2147483647}', "the result is no date that there is"),
+        ("DATEADD(DAYS, n, FROM_DAYS(0))", '{"N":50000000}', "138865-05-08 is no DATE"),
+        ("FROM_UNIXTIME(b)", '{"B":1000000000000000}', "33658-09-27 01:46:40 is no TIMESTAMP"),
+        ("TO_BYTES(t, 'hex')", '{"T":"xyz"}', "'xyz' is no hex"),
+        ("ENCODE(t, 'base64', 'utf8')", '{"T":"xyz"}', "'xyz' is no base64"),
+    ],
+)  # fmt: skip
+def test_what_a_value_cannot_be_is_said_plainly(db: Database, expression: str, record: str, reason: str) -> None:
+    db.execute(f"{STREAM} CREATE STREAM o AS SELECT id, {expression} AS x FROM s;")
+    send(db, [("a", record)])
+    db.wait_idle()
+    assert [fault[5] for fault in faults(db)] == [f"X: {reason}"]
+
+
 def test_avro_of_an_unknown_schema_and_torn_avro(db: Database) -> None:
     db.execute(AVRO + "CREATE STREAM o WITH (value_format='JSON') AS SELECT id, n FROM s;")
     head = b"\0\0\0\0"

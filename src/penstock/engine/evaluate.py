@@ -43,16 +43,22 @@ WORDINGS = (
     (re.compile(r"Casting value \"(.*)\" to type (DECIMAL\(\d+, ?\d+\)) failed: value is out of range!?"), r"\1 is beyond the range of \2"),
     (re.compile(r"Could not cast value (.*) to (DECIMAL\(\d+, ?\d+\))"), r"\1 is beyond the range of \2"),
     (re.compile(r"Type \w+ with value (.*) can't be cast .* destination type (\w+)"), r"\1 is beyond the range of \2"),
+    (re.compile(r"invalid (?:date|timestamp) field format: \"(.* is no (?:DATE|TIMESTAMP))\", expected format is .*"), r"\1"),
     (re.compile(r"invalid (date|time|timestamp) field format: \"(.*)\", expected format is .*"), r"\2 is no \1"),
-    (re.compile(r"(?:date|timestamp|interval) .*out of range.*|.*Date out of range.*", re.IGNORECASE), "the result is no date that there is"),
+    (
+        re.compile(r"(?:date|timestamp|interval) .*out of range.*|.*Date out of range.*|Date and time not in timestamp range.*", re.IGNORECASE),
+        "the result is no date that there is",
+    ),
     (re.compile(r"(?:DivisionByZero|DivisionUndefined): \[.*\]"), "division by zero"),
     (re.compile(r"(?:InvalidOperation|Overflow): \[.*\]"), "the number cannot be computed"),
     (re.compile(r"Map keys can not be NULL\.?|ArrowInvalid: Invalid Map: key field cannot contain null values"), "a MAP's key is NULL"),
     (re.compile(r"Map keys must be unique\.?"), "two entries of a MAP have the same key"),
+    (re.compile(r"(?:OverflowError: )?Python int too large to convert to C .*"), "the result is beyond its type"),
+    (re.compile(r"ArrowInvalid: Value (.*) too large to fit in C integer type"), r"\1 is beyond its type"),
     (re.compile(r"ArrowInvalid: .*(?:Decimal|Precision|precision).*"), "the result does not fit its DECIMAL"),
     (re.compile(r"ArrowInvalid: (.*)"), r"the result does not fit its type: \1"),
 )
-"""DuckDB's words for what a value cannot be, and ours."""
+"""The words of DuckDB, Arrow and Python for what a value cannot be, and ours."""
 
 
 class EvaluationError(Exception):

@@ -55,7 +55,10 @@ def zone(name: str) -> tzinfo:
 
 def from_millis(millis: int) -> datetime:
     """The TIMESTAMP of ms since 1970-01-01 UTC. Raises OverflowError before the year 1 and after 9999."""
-    return EPOCH + timedelta(milliseconds=millis)
+    try:
+        return EPOCH + timedelta(milliseconds=millis)
+    except OverflowError:
+        raise OverflowError(f"{millis} ms since 1970-01-01 are no date that there is") from None
 
 
 def to_millis(value: datetime) -> int:

@@ -208,7 +208,7 @@ def generate_series(start: int, end: int, step: int | None = None) -> list[int]:
     if step == 0 or (end - start) * step < 0:
         raise ValueError(f"steps of {step} do not lead from {start} to {end}")
     series = range(start, end + (1 if step > 0 else -1), step)
-    if len(series) > SERIES_MAX:
+    if abs(end - start) // abs(step) >= SERIES_MAX:
         raise ValueError(f"a series of more than {SERIES_MAX} items, from {start} to {end}")
     return list(series)
 

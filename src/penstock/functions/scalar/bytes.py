@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import struct
 
 from penstock.functions.define import python_scalar
@@ -16,13 +15,19 @@ def to_bytes(text: str, encoding: str) -> bytes:
     match encoding.lower():
         case "hex":
             digits = text[2:] if text[:2] in ("0x", "0X") else text
-            return bytes.fromhex(digits if len(digits) % 2 == 0 else f"0{digits}")
+            try:
+                return bytes.fromhex(digits if len(digits) % 2 == 0 else f"0{digits}")
+            except ValueError:
+                raise ValueError(f"{text!r} is no hex") from None
         case "utf8":
             return text.encode()
         case "ascii":
             return text.encode("ascii", "replace")
         case "base64":
-            return base64.b64decode(text, validate=True)
+            try:
+                return base64.b64decode(text, validate=True)
+            except ValueError:
+                raise ValueError(f"{text!r} is no base64") from None
     raise ValueError(f"unknown encoding {encoding!r}: it must be {', '.join(ENCODINGS)}")
 
 
@@ -76,10 +81,7 @@ def encode(text: str, given: str, wanted: str) -> str:
     ENCODE('4578616d706c6521', 'hex', 'utf8') -> 'Example!'
     ENCODE('Example!', 'utf8', 'hex') -> '4578616d706c6521'
     """
-    try:
-        shown = from_bytes(to_bytes(text, given), wanted)
-    except binascii.Error as error:
-        raise ValueError(f"{text!r} is no {given}") from error
+    shown = from_bytes(to_bytes(text, given), wanted)
     return shown.lower() if wanted.lower() == "hex" else shown
 
 

@@ -19,7 +19,7 @@ def masked(text: str, upper: str | None, lower: str | None, digit: str | None, o
 def checked(count: int | None) -> int:
     """A number of characters. Raises ValueError where it is NULL or negative."""
     if count is None or count < 0:
-        raise ValueError(f"the number of characters must be 0 or more, not {count}")
+        raise ValueError(f"the number of characters must be 0 or more, not {'NULL' if count is None else count}")
     return count
 
 

@@ -251,7 +251,11 @@ def datetostring(days: int, format_: str) -> str:
 
     DATETOSTRING(17662, 'yyyy-MM-dd') -> '2018-05-11'
     """
-    return pattern(format_).format(EPOCH + timedelta(days=days))
+    try:
+        day = EPOCH + timedelta(days=days)
+    except OverflowError:
+        raise OverflowError(f"{days} days since 1970-01-01 are no date that there is") from None
+    return pattern(format_).format(day)
 
 
 @python_scalar("FORMAT_TIME(time TIME, format STRING) -> STRING")
