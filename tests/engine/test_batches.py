@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from tests.engine.splits import Input, Outcome, outcome, random_sizes
 
+from penstock.log.embedded import partitions
+from penstock.testing import Driver
+
 SOURCES = [
     "CREATE STREAM s (id STRING KEY, g STRING, n INT) WITH (kafka_topic='s', value_format='JSON', partitions=1);",
     "CREATE TABLE p (id STRING PRIMARY KEY, name STRING) WITH (kafka_topic='p', value_format='JSON', partitions=1);",
@@ -171,6 +174,37 @@ def test_a_limit_of_records_a_batch_makes_no_difference(limit: int, monkeypatch:
     expected = table(TaskOptions())
     assert len(expected[1]) > 40
     assert table(TaskOptions(batch_records=limit)) == expected
+
+
+@pytest.mark.parametrize("name", ["filter", "rekey", "aggregate", "having", "tumbling", "hopping final", "session"])
+def test_the_parts_in_which_a_batch_is_read_do_not_matter(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [record for record in inputs(11) if record.topic == "s"]
+    expected = run(QUERIES[name], given, [len(given)], batching=True)
+    assert expected.records
+    monkeypatch.setattr(partitions, "PART_RECORDS", 7)
+    found = run(QUERIES[name], given, [len(given)], batching=True)
+    assert (found.by_key, found.table) == (expected.by_key, expected.table)
+
+
+def test_what_is_wrong_in_any_part_of_a_batch_is_reported_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that cannot be read, a time that is none, and an expression that fails, for which the batch is read again."""
+    monkeypatch.setattr(partitions, "PART_RECORDS", 10)
+    with Driver(batching=True) as driver:
+        driver.execute(
+            "CREATE STREAM s (n BIGINT, d BIGINT, at STRING) WITH (kafka_topic='s', value_format='JSON', partitions=1, timestamp='at', "
+            "timestamp_format='yyyy-MM-dd');"
+        )
+        driver.execute("CREATE STREAM o AS SELECT n, 100 / d AS q FROM s;")
+        for n in range(50):
+            text = {23: "not a number"}.get(n, n)
+            driver.send("s", None, {"N": text, "D": 0 if n == 38 else 2, "AT": "soon" if n == 12 else "2026-11-21"}, timestamp=n)
+        driver.run()
+        wrong = [record.value for record in driver.read("penstock-processing-log")]
+        assert {(w["kind"], w["topic"], w["partition"], w["offset"]) for w in wrong} == {
+            ("DESERIALIZATION", "s", 0, 12), ("DESERIALIZATION", "s", 0, 23), ("EVALUATION", "s", 0, 38),
+        }  # fmt: skip
+        assert len(wrong) == 3
+        assert [record.value["N"] for record in driver.read("O")] == [n for n in range(50) if n not in (12, 23)]
 
 
 @pytest.mark.parametrize("name", ["short sessions", "session final", "hopping"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pyarrow as pa
 
 from penstock.engine.evaluate import Evaluator
@@ -17,6 +19,20 @@ def test_a_bound_table_is_read_under_its_name_until_it_is_released() -> None:
     again = evaluator.bind(pa.table({"c0": [9]}))
     assert again == one
     assert evaluator.table(f"SELECT c0 FROM {again}")["c0"].to_pylist() == [9]
+    evaluator.close()
+
+
+def test_what_some_sql_reads_can_be_forgotten_before_the_rest() -> None:
+    evaluator = Evaluator()
+    table = pa.table({"c0": [1, 2]})
+    one, two = evaluator.rows(table), evaluator.bind(pa.table({"c0": [3]}))
+    assert evaluator.table(f"SELECT sum(c0) AS s FROM ({one})")["s"].to_pylist() == [3]
+    users = sys.getrefcount(table)
+    evaluator.forget(f"SELECT c0 FROM ({one}) WHERE c0 > 1")
+    assert evaluator.known(one) is None
+    assert sys.getrefcount(table) < users, "neither Python nor DuckDB holds it any more"
+    assert evaluator.table(f"SELECT c0 FROM {two}")["c0"].to_pylist() == [3]
+    assert evaluator.bind(table) not in (one, two), "a name is not given again before the release"
     evaluator.close()
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from penstock.errors import StorageError, TopicError
+from penstock.log.embedded import partitions
 from penstock.log.protocol import Append, Log, TopicConfig
 from penstock.log.records import READ, records
 
@@ -85,6 +86,21 @@ def test_reading_stops_at_the_limits_and_goes_on(log: Log, topic: str) -> None:
     assert read_all(log, topic, max_records=33) == given
     assert read_all(log, topic, max_bytes=5000) == given
     assert 1 <= log.read(topic, 0, 0, max_bytes=1).num_rows < 1000
+
+
+def test_a_snapshot_reads_in_parts_what_it_reads_at_once(log: Log, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partitions, "PART_RECORDS", 30)  # Kafka's home gives one part, however many records
+    given: list[Row] = [(T0 + i, b"%d" % i, b"v" * 100) for i in range(200)]
+    for i in range(0, 200, 20):
+        log.append(Append(topic, 0, records(given[i : i + 20])))
+    with log.snapshot() as snapshot:
+        for offset, most, size in ((0, 1000, 1 << 20), (33, 100, 1 << 20), (33, 7, 1 << 20), (0, 1000, 9000), (0, 1000, 1), (199, 10, 1 << 20)):
+            parts = list(snapshot.read_parts(topic, 0, offset, max_records=most, max_bytes=size))
+            whole = snapshot.read(topic, 0, offset, max_records=most, max_bytes=size)
+            assert all(part.num_rows for part in parts)
+            assert pa.Table.from_batches(parts).equals(pa.Table.from_batches([whole])), (offset, most, size)
+        assert list(snapshot.read_parts(topic, 0, snapshot.end_offset(topic, 0), max_records=10, max_bytes=100)) == []
+        assert list(snapshot.read_parts(topic, 1, 0, max_records=10, max_bytes=100)) == []
 
 
 def test_the_end_is_empty_and_beyond_it_is_an_error(log: Log, topic: str) -> None:

@@ -141,6 +141,16 @@ class Evaluator:
         """The rows of this SQL where they need not be computed."""
         return self._known.get(sql)
 
+    def forget(self, sql: str) -> None:
+        """Forget the bound tables that the SQL names: nothing will read them any more."""
+        gone = self._read_by(sql)
+        for name in gone.keys() & set(self._registered):
+            self.connection.unregister(name)
+            self._registered.remove(name)
+        for name in gone:
+            del self._bound[name]
+        self._known = {text: table for text, table in self._known.items() if all(table is not lost for lost in gone.values())}
+
     def release(self) -> None:
         """Forget the bound tables; their names may be given again."""
         for name in self._registered:

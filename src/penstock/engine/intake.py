@@ -12,6 +12,8 @@ from penstock.log.protocol import Log, Snapshot
 
 BATCH_RECORDS_MAX = 200_000
 BATCH_BYTES_MAX = 64 << 20
+RECORD_BYTES = 80
+"""Where so many bytes for each wanted record are more, that much is read."""
 
 
 class Intake:
@@ -31,18 +33,21 @@ class Intake:
                 start = log.end_offset(*place) if latest else log.start_offset(*place)
                 self.positions[place] = committed.get(place, start)
 
-    def take(self, snapshot: Snapshot | Log, limit: int = BATCH_RECORDS_MAX) -> tuple[Origin, dict[tuple[str, int], int]] | None:
+    def take(self, snapshot: Snapshot, limit: int = BATCH_RECORDS_MAX) -> tuple[Origin, dict[tuple[str, int], int]] | None:
         """Give each source its next records; return where they came from and the positions behind them, or None where there is nothing new.
 
         Of several topics or partitions, only those records are taken before which nothing can still turn up. A limit of 1 means the very next record.
         """
+        for source in self.sources:
+            source.clear()
         waiting = [place for place, offset in self.positions.items() if snapshot.end_offset(*place) > offset]
+        most_bytes = max(BATCH_BYTES_MAX, limit * RECORD_BYTES)
+        if len(waiting) == 1:
+            return self.take_from(snapshot, waiting[0], limit, most_bytes)
         each = max(limit // max(len(waiting), 1), 1)
-        read = {place: snapshot.read(*place, self.positions[place], max_records=each, max_bytes=BATCH_BYTES_MAX) for place in waiting}
+        read = {place: snapshot.read(*place, self.positions[place], max_records=each, max_bytes=most_bytes) for place in waiting}
         read = {place: batch for place, batch in read.items() if batch.num_rows}
         if not read:
-            for source in self.sources:
-                source.records = None
             return None
         if limit == 1:
             place = min(read, key=lambda place: (read[place]["sequence"][0].as_py(), read[place]["timestamp"][0].as_py()))
@@ -51,15 +56,25 @@ class Intake:
             places = [np.arange(batch.num_rows) for batch in read.values()]
         else:
             read, places = in_line(read, [batch["offset"][-1].as_py() + 1 < snapshot.end_offset(*place) for place, batch in read.items()])
-        positions = {place: batch["offset"][-1].as_py() + 1 for place, batch in read.items()}
-        return self.deal(read, places), positions
+        origin = Origin()
+        self.deal(origin, read, places)
+        return origin, {place: behind(batch) for place, batch in read.items()}
 
-    def deal(self, read: dict[tuple[str, int], pa.RecordBatch], places: list[np.ndarray]) -> Origin:
-        """Hand the records to the sources, each with its place in the order of arrival. Where two sources read a topic, a record has two places, one
-        right behind the other."""
+    def take_from(
+        self, snapshot: Snapshot, place: tuple[str, int], limit: int, most_bytes: int
+    ) -> tuple[Origin, dict[tuple[str, int], int]] | None:
+        """The next records where only one partition has any: they are in order, and need not be in memory all at once."""
+        origin, count, position = Origin(), 0, self.positions[place]
+        for batch in snapshot.read_parts(*place, position, max_records=limit, max_bytes=most_bytes):
+            self.deal(origin, {place: batch}, [np.arange(count, count + batch.num_rows)])
+            count, position = count + batch.num_rows, behind(batch)
+        return (origin, {place: position}) if count else None
+
+    def deal(self, origin: Origin, read: dict[tuple[str, int], pa.RecordBatch], places: list[np.ndarray]) -> None:
+        """Hand records to the sources, each with its place in the order of arrival, and note where they came from. Where two sources read a topic, a
+        record has two places, one right behind the other."""
         readers = {topic: [number for number, source in enumerate(self.sources) if source.step.topic == topic] for topic, _ in read}
         most = max(len(numbers) for numbers in readers.values())
-        origin = Origin()
         mine: list[list[tuple[int, pa.RecordBatch, np.ndarray]]] = [[] for _ in self.sources]
         for ((topic, partition), batch), turns_of in zip(read.items(), places, strict=True):
             for turn, number in enumerate(readers[topic]):
@@ -69,8 +84,13 @@ class Intake:
                     origin.headed.append((pa.array(span), batch["headers"]))
                 mine[number].append((partition, batch, span))
         for source, share in zip(self.sources, mine, strict=True):
-            source.records = gather(share)
-        return origin
+            if (records := gather(share)) is not None:
+                source.take(records)
+
+
+def behind(batch: pa.RecordBatch) -> int:
+    """The offset after the last of records that were read."""
+    return int(batch["offset"][-1].as_py()) + 1
 
 
 def in_line(read: dict[tuple[str, int], pa.RecordBatch], unread: list[bool]) -> tuple[dict[tuple[str, int], pa.RecordBatch], list[np.ndarray]]:

@@ -221,8 +221,7 @@ class Pull:
             pa.array(range(count), pa.int64()), pa.array([0] * count, pa.int32()), pa.array(range(count), pa.int64()),
             pa.array(times, pa.int64()), pa.array(keys, pa.binary()), pa.array(values, pa.binary()), pa.nulls(count, HEADERS),
         )  # fmt: skip
-        operator = Source(reader, "", self.schemas, records=records)
-        return as_rows(operator.run(cycle))
+        return self.rows_of(reader, records, cycle)
 
     def topic(self, step: steps.Source, snapshot: Snapshot, cycle: Cycle) -> Stage:
         """All records of a topic; of a table's, each key's last."""
@@ -243,7 +242,14 @@ class Pull:
             last = {key: row for row, key in enumerate(records.keys.to_pylist()) if key is not None}
             index = pa.array(sorted(last.values()), pa.int64())
             records = Records(*(getattr(records, name).take(index) for name in Records.__dataclass_fields__))
-        return as_rows(Source(step, "", self.schemas, records=records).run(cycle))
+        return self.rows_of(step, records, cycle)
+
+    def rows_of(self, step: steps.Source, records: Records | None, cycle: Cycle) -> Stage:
+        """Records as rows."""
+        source = Source(step, "", self.schemas)
+        if records is not None:
+            source.take(records)
+        return as_rows(source.run(cycle))
 
 
 def as_rows(stage: Stage) -> Stage:

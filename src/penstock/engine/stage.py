@@ -162,6 +162,10 @@ class Cycle:
         """The stage's rows."""
         return self._evaluator.table(stage.sql)
 
+    def spent(self, sql: str) -> None:
+        """Nobody will run this SQL again: the memory of the rows that it reads is for what comes next."""
+        self._evaluator.forget(sql)
+
     def held(self, stage: Stage, table: pa.Table | None = None) -> tuple[Stage, pa.Table]:
         """The stage's rows, and the stage over them, so that what lies before runs once."""
         table = self.run(stage) if table is None else table

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from penstock.log.protocol import Log, Snapshot, Transaction
 
 BATCH_RECORDS_FIRST = 50_000
-BATCH_RECORDS_LARGEST = 1_000_000
+BATCH_RECORDS_LARGEST = 2_000_000
+"""Of a million keys in no order a batch of so many records touches each once or more: with half as many, half as many rows again are written."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,18 @@ class Task:
         """Process what is waiting, at most a batch. Whether there was anything."""
         if self.finished:
             return False
-        with self.log.snapshot() as snapshot:
-            taken = self.intake.take(snapshot, min(self.limit, self.batch_records))
-        if taken is None:
-            memory.give_back(self.query)
+        if (taken := self.take()) is None:
             return False
         origin, positions = taken
         try:
-            self.process(origin, positions)
+            try:
+                self.process(origin, positions)
+            except EvaluationError:
+                # the first cycle has used the records up
+                if (taken := self.take()) is None:
+                    return True
+                origin, positions = taken
+                self.process(origin, positions, careful=True)
         except (EvaluationError, RecordError) as error:
             # no expression is to blame: a sum leaves its type, a user's aggregate raises, a result is too large for its topic. The record is found
             # by halving the batch
@@ -92,28 +97,31 @@ class Task:
         self.limit = min(self.limit * 2, BATCH_RECORDS_LARGEST)
         return True
 
-    def process(self, origin: Origin, positions: dict[tuple[str, int], int]) -> None:
-        """One cycle over the records that the sources were given: fast, or where a row fails carefully."""
-        for careful in (False, True):
-            try:
-                if careful and self.careful is None:
-                    self.careful = Evaluator(careful=True)
-                evaluator = self.careful if careful and self.careful else self.evaluator
-                every_change = self.options.every_change
-                with Cycle(self.query, self.scratch or self.log, evaluator, careful=careful, every_change=every_change) as cycle:
-                    cycle.origin = origin
-                    stage = self.built.root.run(cycle)
-                    if self.deliver is not None:
-                        self.finished = not self.deliver(cycle, stage)
-                    else:
-                        self.commit(cycle, positions)
-                if cycle.faults and self.report is not None:
-                    self.report(cycle.faults)
-                self._adapt(cycle, sum(len(source.records) for source in self.built.sources if source.records is not None))
-                return
-            except EvaluationError:
-                if careful:
-                    raise
+    def take(self) -> tuple[Origin, dict[tuple[str, int], int]] | None:
+        """Give the sources what is waiting, at most a batch; None where nothing is."""
+        with self.log.snapshot() as snapshot:
+            taken = self.intake.take(snapshot, min(self.limit, self.batch_records))
+        if taken is None:
+            memory.give_back(self.query)
+        return taken
+
+    def process(self, origin: Origin, positions: dict[tuple[str, int], int], *, careful: bool = False) -> None:
+        """One cycle over the records that the sources were given. Raises EvaluationError where a row fails, in a careful cycle where that is no
+        expression's fault."""
+        if careful and self.careful is None:
+            self.careful = Evaluator(careful=True)
+        evaluator = self.careful if careful and self.careful else self.evaluator
+        every_change = self.options.every_change
+        with Cycle(self.query, self.scratch or self.log, evaluator, careful=careful, every_change=every_change) as cycle:
+            cycle.origin = origin
+            stage = self.built.root.run(cycle)
+            if self.deliver is not None:
+                self.finished = not self.deliver(cycle, stage)
+            else:
+                self.commit(cycle, positions)
+        if cycle.faults and self.report is not None:
+            self.report(cycle.faults)
+        self._adapt(cycle, origin.count)
 
     def skip(self, origin: Origin, positions: dict[tuple[str, int], int], error: RecordError | FunctionError) -> None:
         """Pass over the one record of a batch, since its topic does not take what it leads to or a user's aggregate does not take it, and report it:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from penstock import functions
 from penstock.engine.evaluate import one_chunk
-from penstock.engine.keys import Keys, state_keys
+from penstock.engine.keys import Flags, Keys, state_keys
 from penstock.engine.operators.contract import Operator
 from penstock.engine.rows import RowCodec
 from penstock.engine.sql import Compiler, argument_of
@@ -72,8 +72,12 @@ class Grouping:
         self.keys = tuple(c.type for c in schema.key)
         self.carried = tuple(c.type for c in schema.value[: len(self.step.carried)])
         self.state = tuple(t for call in self.calls for t in call.state)
-        # a stored row: the key's columns, the carried ones, the aggregates' state, timestamp and partition
+        # a stored row: the key's columns, the carried ones, the aggregates' state, timestamp and partition; the last but the partition are looked up
         self.codec = RowCodec([*self.keys, *self.carried, *self.state, BIGINT, INTEGER])
+        self.width = len(self.keys) + len(self.carried)
+        self.stored = [f"c{i}" for i in range(self.width)] + [f"m{i}" for i in range(len(self.state))] + ["_t", "_p"]
+        self.looked_up = range(self.width, self.width + len(self.state) + 1)
+        self.unchanged = self._unchanged()
 
     def partials(self, compiler: Compiler, over: str) -> list[str]:
         """Columns `s0`...: the state of a batch's rows alone. `over` is a window clause, or empty where the query groups."""
@@ -103,6 +107,16 @@ class Grouping:
         merged = f"SELECT *, {', '.join(self.merges())} FROM (SELECT *, {', '.join(none)} FROM ({partials}))" if self.state else partials
         replaced = f"* EXCLUDE ({', '.join(f'{c}{i}' for i in range(len(self.state)) for c in 'hms')}), {', '.join(states)}"
         return f"SELECT {replaced} FROM ({merged})" if self.state else merged
+
+    def _unchanged(self) -> dict[int, int]:
+        """The aggregates whose value is a column of their state as it is: an aggregate's number -> that of the column."""
+        found, number = {}, 0
+        for i, (call, resolved) in enumerate(zip(self.step.aggregates, self.calls, strict=True)):
+            value = resolved.result([f"m{n}" for n in range(len(resolved.state))])
+            if value == "m0" and resolved.state[0] == call.type and not resolved.is_users_own:
+                found[i] = number
+            number += len(resolved.state)
+        return found
 
     def results(self, prefix: str, *, careful: bool) -> list[str]:
         """The aggregates' values, out of state columns of the given prefix. In a careful cycle one that a user's function fails at is NULL."""
@@ -157,6 +171,7 @@ class Aggregate:
         if self.step.window:
             stage = self.on_time(cycle, stage, times)
         batch = cycle.table(self.batch_sql(cycle, stage))
+        cycle.spent(stage.sql)
         if batch.num_rows == 0:
             return empty_stage(self.step, self.grouping, old=self.old)
         changes = self.merge(cycle, batch)
@@ -252,25 +267,32 @@ class Aggregate:
         """The stored groups."""
         return self.grouping.table(cycle.state(f"{self.name}/groups"))
 
-    def state_keys(self, cycle: Cycle, batch: pa.Table) -> tuple[Keys, Numbers64]:
-        """The keys of the partial rows in the order of the state, each once, and for each row the number of its key."""
-        grouping = self.grouping
-        columns = cycle.arrays(batch, [f"c{i}" for i in range(len(grouping.keys))], grouping.keys)
-        rest = state_keys(columns, grouping.keys, batch.num_rows)
-        prefixes, groups = self.window_prefixes(batch) if self.step.window else ([b""], None)
-        if not cycle.every_change:
-            keys, order = Keys.sorted(rest, prefixes, groups)
-            return keys, inverse(order)
-        known = rest.dictionary_encode()
+    def group_keys(self, cycle: Cycle, batch: pa.Table) -> tuple[Keys, Numbers64]:
+        """The keys of partial rows, of which each group has one, in the order of the state, and which row each one is."""
+        return Keys.sorted(self.rests(cycle, batch), *self.window_prefixes(batch))
+
+    def change_keys(self, cycle: Cycle, batch: pa.Table) -> tuple[Keys, Numbers64]:
+        """The keys of partial rows, of which a group has one for each record, in the order of the state, each once, and for each row the number of
+        its key."""
+        rests = self.rests(cycle, batch)
+        prefixes, groups = self.window_prefixes(batch)
+        known = rests.dictionary_encode()
         codes = known.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         if groups is not None:
             codes += groups * len(known.dictionary)
         _, first, number = np.unique(codes, return_index=True, return_inverse=True)
-        keys, order = Keys.sorted(rest.take(pa.array(first)), prefixes, None if groups is None else groups[first])
+        keys, order = Keys.sorted(rests.take(pa.array(first)), prefixes, None if groups is None else groups[first])
         return keys, inverse(order)[number]
 
-    def window_prefixes(self, batch: pa.Table) -> tuple[list[bytes], Numbers64]:
-        """The prefixes of the partial rows' windows, sorted, and the number of each row's."""
+    def rests(self, cycle: Cycle, batch: pa.Table) -> pa.Array:
+        """The rests of the partial rows' keys."""
+        types = self.grouping.keys
+        return state_keys(cycle.arrays(batch, [f"c{i}" for i in range(len(types))], types), types, batch.num_rows)
+
+    def window_prefixes(self, batch: pa.Table) -> tuple[list[bytes], Numbers64 | None]:
+        """The prefixes of the partial rows' windows, sorted, and the number of each row's; one empty prefix and None where there are no windows."""
+        if not self.step.window:
+            return [b""], None
         starts, partitions = (one_chunk(batch[c]).to_numpy(zero_copy_only=False).astype(np.int64) for c in ("_ws", "_p"))
         known_starts, start = np.unique(starts, return_inverse=True)
         pairs, groups = np.unique(partitions * len(known_starts) + start, return_inverse=True)
@@ -278,56 +300,80 @@ class Aggregate:
         return [window_prefix(partition, int(known_starts[i])) for partition, i in numbers], groups
 
     def merge(self, cycle: Cycle, batch: pa.Table) -> pa.Table:
-        """Join the partial rows with the stored state, store the new one, and return rows with results:
-        columns c (key, carried, aggregates), r (results before), had, meta; `_st` is the newest record's own time. Where a key has one row,
-        they come in the order of the state."""
+        """Join the partial rows with the stored state, store the new one, and return rows with results: columns c (key, carried, aggregates), r
+        (results before), had, meta; `_st` is the newest record's own time. Where a key has one row, they come in the order of the state."""
+        return self.merge_changes(cycle, batch) if cycle.every_change else self.merge_groups(cycle, batch)
+
+    def merge_groups(self, cycle: Cycle, batch: pa.Table) -> pa.Table:
+        """The same where each group has one row."""
         grouping = self.grouping
-        width = len(grouping.keys) + len(grouping.carried)
-        keys, number = self.state_keys(cycle, batch)
+        keys, order = self.group_keys(cycle, batch)
         cycle.keys_touched = max(cycle.keys_touched, len(keys))
         store = self.store(cycle)
-        had, stored = store.lookup(keys, range(width, width + len(grouping.state) + 1))
-        held = dict(zip([*(f"h{i}" for i in range(len(grouping.state))), "_ht"], stored, strict=True)) | {"_had": pa.array(had)}
-        last: pa.Array | None = None
-        if cycle.every_change:
-            held = {name: column.take(pa.array(number)) for name, column in held.items()}
-            last = pa.array(last_of_each(number, len(keys)))
-        else:
-            batch = batch.take(pa.array(inverse(number)))
-        table = pa.table(dict(zip(batch.column_names, batch.columns, strict=True)) | held)
-        merged = cycle.table(self.merge_sql(cycle, cycle.bind(table), width))
+        had, held = store.lookup(keys, grouping.looked_up)
+        index = pa.array(order)
+        merged = self.merged(cycle, {name: one_chunk(batch[name]).take(index) for name in batch.column_names}, had, held)
         grouping.report(cycle, merged)
-        names = [f"c{i}" for i in range(width)] + [f"m{i}" for i in range(len(grouping.state))] + ["_t", "_p"]
-        columns = cycle.arrays(merged, names, grouping.codec.types)
-        store.put(keys, columns if last is None else [column.take(last) for column in columns])
+        store.put(keys, cycle.arrays(merged, grouping.stored, grouping.codec.types))
         return merged
 
-    def merge_sql(self, cycle: Cycle, table: str, width: int) -> str:
-        """SQL that joins the bound partial rows with the state beside them; `width` counts their key and carried columns."""
+    def merged(self, cycle: Cycle, rows: dict[str, pa.Array], had: Flags, held: list[pa.Array]) -> pa.Table:
+        """Partial rows joined with the states that are stored for them. DuckDB computes what is new; the other columns are taken over as they are."""
         grouping = self.grouping
+        stored = dict(zip([f"h{i}" for i in range(len(grouping.state))], held, strict=False))
+        state = [f"m{i}" for i in range(len(grouping.state))]
+        results = {f"c{grouping.width + i}": sql for i, sql in enumerate(grouping.results("m", careful=cycle.careful))}
+        before = {f"r{i}": sql for i, sql in enumerate(grouping.results("h", careful=cycle.careful))} if self.old else {}
+        same = {f"c{grouping.width + i}": f"m{column}" for i, column in grouping.unchanged.items()}
+        wanted = [*state, *(f"{sql} AS {name}" for name, sql in (results | before).items() if name not in same)]
+        source = cycle.bind(pa.table({name: array for name, array in rows.items() if name[0] != "_"} | stored))
+        # DuckDB runs as many threads as it is given, one; so the order of the rows is that of the result
+        new = cycle.table(f"SELECT {', '.join(wanted)} FROM (SELECT *, {', '.join(grouping.merges())} FROM {source})")
+        cycle.spent(source)
+        columns = {name: array for name, array in rows.items() if name[0] != "s"}
+        columns |= {name: new[same.get(name, name)] for name in [*results, *before, *state]}
+        columns |= {"_st": rows["_t"], "_t": pc.max_element_wise(rows["_t"], held[-1]), "_had": pa.array(had)}
+        return pa.table(columns)
+
+    def merge_changes(self, cycle: Cycle, batch: pa.Table) -> pa.Table:
+        """The same where a group has a row for each record, with its state then."""
+        grouping = self.grouping
+        keys, number = self.change_keys(cycle, batch)
+        cycle.keys_touched = max(cycle.keys_touched, len(keys))
+        store = self.store(cycle)
+        had, stored = store.lookup(keys, grouping.looked_up)
+        held = dict(zip([*(f"h{i}" for i in range(len(grouping.state))), "_ht"], stored, strict=True)) | {"_had": pa.array(had)}
+        index = pa.array(number)
+        held = {name: column.take(index) for name, column in held.items()}
+        table = pa.table(dict(zip(batch.column_names, batch.columns, strict=True)) | held)
+        merged = cycle.table(self.changes_sql(cycle, cycle.bind(table)))
+        grouping.report(cycle, merged)
+        last = pa.array(last_of_each(number, len(keys)))
+        store.put(keys, [column.take(last) for column in cycle.arrays(merged, grouping.stored, grouping.codec.types)])
+        return merged
+
+    def changes_sql(self, cycle: Cycle, table: str) -> str:
+        """SQL that joins the bound rows of each record with the state beside them. The row before a record's is its key's previous one in this batch,
+        else the stored one."""
+        grouping, width = self.grouping, self.grouping.width
         base = [f"c{i}" for i in range(width)]
         results = [f"{sql} AS c{width + i}" for i, sql in enumerate(grouping.results("m", careful=cycle.careful))]
-        before: list[str] = []
-        if self.old:
-            before = [f"{sql} AS r{i}" for i, sql in enumerate(grouping.results("b", careful=cycle.careful))]
-        meta = ["_t", "_st", "_p", "_o", "_g", "_had", *(["_ws"] if self.step.window else [])]
+        meta = ["_t", "_st", "_p", "_o", "_g", *(["_ws"] if self.step.window else [])]
         state = [f"m{i}" for i in range(len(grouping.state))]
-        # in every-change mode the row before a record's is its key's previous one in this batch, else the stored one
-        group = ", ".join([*(["_ws", "_p"] if self.step.window else []), *[f"c{i}" for i in range(len(grouping.keys))]]) or "1"
-        chain = f"OVER (PARTITION BY {group} ORDER BY _o)"
-        if self.old and cycle.every_change:
+        before, previous, had = [], [], "_had"
+        if self.old:
+            group = ", ".join([*(["_ws", "_p"] if self.step.window else []), *[f"c{i}" for i in range(len(grouping.keys))]]) or "1"
+            chain = f"OVER (PARTITION BY {group} ORDER BY _o)"
+            before = [f"{sql} AS r{i}" for i, sql in enumerate(grouping.results("b", careful=cycle.careful))]
             previous = [f"CASE WHEN lag(_o) {chain} IS NULL THEN h{i} ELSE lag(m{i}) {chain} END AS b{i}" for i in range(len(state))]
             previous.append(f"(_had OR lag(_o) {chain} IS NOT NULL) AS _had2")
-        else:
-            previous = [f"h{i} AS b{i}" for i in range(len(state))] + ["_had AS _had2"]
-        held = [f"h{i}" for i in range(len(state))]
-        # DuckDB runs as many threads as it is given, one; so the order of `table` is that of the result
+            had = "_had2 AS _had"
+        merged = [*base, *(f"h{i}" for i in range(len(state))), *grouping.merges(), "_t AS _st", "greatest(_t, coalesce(_ht, _t)) AS _t"]
         return (
-            f"SELECT {', '.join([*base, *results, *before, *state, *[m if m != '_had' else '_had2 AS _had' for m in meta]])} FROM ("
-            f"SELECT *, {', '.join(previous)} FROM ("
-            f"SELECT {', '.join([*base, *held, *grouping.merges(), '_t AS _st', 'greatest(_t, coalesce(_ht, _t)) AS _t'])}, "
-            f"{', '.join(m for m in meta if m not in ('_t', '_st'))} FROM {table}))"
-            + (" ORDER BY _o" + (", _ws" if self.step.window else "") if cycle.every_change else "")
+            f"SELECT {', '.join([*base, *results, *before, *state, *meta, had])} FROM ("
+            f"SELECT {', '.join(['*', *previous])} FROM ("
+            f"SELECT {', '.join([*merged, *(m for m in meta if m not in ('_t', '_st')), '_had'])} FROM {table}))"
+            f" ORDER BY _o{', _ws' if self.step.window else ''}"
         )
 
     # ------------------------------------------------------------------------------------------ closing and expiring windows

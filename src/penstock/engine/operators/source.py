@@ -63,21 +63,39 @@ def as_columns(columns: Sequence[steps.Column]) -> list[Column]:
     return [Column(c.name, c.type) for c in columns]
 
 
+@dataclass(frozen=True)
+class Part:
+    """Records that have been read: their keys and values as columns, and the bounds of the keys' windows, where they have some."""
+
+    places: pa.Array
+    partitions: pa.Array
+    offsets: pa.Array
+    timestamps: pa.Array
+    headers: pa.Array
+    key: Decoded
+    value: Decoded
+    starts: pa.Array
+    ends: pa.Array
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
 @dataclass
 class Source:
-    """One topic, as one source of a query. `records` is set before each cycle."""
+    """One topic, as one source of a query. Before each cycle it takes the records of its batch, in parts, in processing order."""
 
     step: steps.Source
     name: str
     schemas: SchemaRegistry
     old: bool = False
-    records: Records | None = None
     strict_time: bool = False
     """A row without a good time stops the query (ksql.timestamp.throw.on.invalid)."""
     strict: bool = False
     """A record that cannot be read stops the query (ksql.fail.on.deserialization.error)."""
     key_decoder: Decoder = field(init=False)
     value_decoder: Decoder = field(init=False)
+    parts: list[Part] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         step = self.step
@@ -95,68 +113,76 @@ class Source:
         )
         self.codec = RowCodec([c.type for c in step.schema.value])
 
+    # ------------------------------------------------------------------------------------------ records to columns
+
+    def clear(self) -> None:
+        """Forget the records of the batch before."""
+        self.parts.clear()
+
+    def take(self, records: Records) -> None:
+        """Add records to the batch. They are read at once and not kept: their bytes need no memory beside those of the next ones."""
+        self.parts.append(self.read_part(records))
+
+    def read_part(self, records: Records) -> Part:
+        """Records as columns."""
+        keys, starts, ends = split_windows(records.keys, self.step.window)
+        times = pa.array(records.timestamps.to_numpy().copy())  # they may lie in the same memory as the values
+        key, value = self.key_decoder(keys), self.value_decoder(records.values)
+        return Part(records.places, records.partitions, records.offsets, times, records.headers, key, value, starts, ends)
+
+    # ------------------------------------------------------------------------------------------ columns to rows
+
     def run(self, cycle: Cycle) -> Stage:
-        """The rows of `records`; those that cannot be read are reported and left out."""
-        records = self.records
-        if records is None or not len(records):
-            return self.stage(cycle, pa.table(self.arrays(EMPTY, self.no_rows, self.no_rows_value, *empty_windows(0))))
-        key_bytes, starts, ends = split_windows(records.keys, self.step.window)
-        key, value = self.key_decoder(key_bytes), self.value_decoder(records.values)
-        keep = self.readable(cycle, records, key, value)
-        table = pa.table(self.arrays(records, key, value, starts, ends))
-        if not keep.all():
-            table = table.filter(pa.array(keep))
-        return self.stage(cycle, self.stamped(cycle, table) if self.step.timestamp else table)
+        """The rows of the records, which are the cycle's from now on; what could not be read is reported and left out."""
+        parts, self.parts = self.parts, []
+        tables = [self.rows(cycle, part) for part in parts or [self.read_part(EMPTY)]]
+        table = pa.concat_tables(tables) if len(tables) > 1 else tables[0]
+        return self.stage(cycle, self.stamped(cycle, table) if self.step.timestamp and parts else table)
 
-    # ------------------------------------------------------------------------------------------ records to rows
+    def rows(self, cycle: Cycle, part: Part) -> pa.Table:
+        """The rows of a part that could be read."""
+        keep = self.readable(cycle, part)
+        table = pa.table(self.arrays(part))
+        return table if keep.all() else table.filter(pa.array(keep))
 
-    @property
-    def no_rows(self) -> Decoded:
-        """Key columns without rows."""
-        return self.key_decoder(pa.array([], pa.binary()))
-
-    @property
-    def no_rows_value(self) -> Decoded:
-        """Value columns without rows."""
-        return self.value_decoder(pa.array([], pa.binary()))
-
-    def readable(self, cycle: Cycle, records: Records, key: Decoded, value: Decoded) -> npt.NDArray[np.bool_]:
+    def readable(self, cycle: Cycle, part: Part) -> npt.NDArray[np.bool_]:
         """Which rows go on; the others are reported."""
-        keep = np.ones(len(records), bool)
-        for side, decoded in (("key", key), ("value", value)):
+        keep = np.ones(len(part), bool)
+        for side, decoded in (("key", part.key), ("value", part.value)):
             for error in decoded.errors:
                 if self.strict:
-                    topic, partition, offset = cycle.origin.of(records.places[error.row].as_py())
+                    topic, partition, offset = cycle.origin.of(part.places[error.row].as_py())
                     raise DataError(
                         f"Topic {topic}, partition {partition}, offset {offset}: {side}: {error.reason}.",
                         mend="Without 'ksql.fail.on.deserialization.error' such a record is logged and passed over.",
                     )
                 if keep[error.row]:
-                    cycle.fault("DESERIALIZATION", f"{side}: {error.reason}", records.places[error.row].as_py())
+                    cycle.fault("DESERIALIZATION", f"{side}: {error.reason}", part.places[error.row].as_py())
                 keep[error.row] = False
         if self.step.kind == "TABLE":
             # a key of one column may read as NULL, too: an empty text, say, or JSON's null
+            key = part.key
             known = key.present if len(key.columns) != 1 else pc.and_(key.present, key.columns[0].is_valid())
             for row in np.flatnonzero(keep & ~known.to_numpy(zero_copy_only=False)).tolist():
-                cycle.fault("DESERIALIZATION", f"key: NULL, but a row of the table {self.step.source} needs a key", records.places[row].as_py())
+                cycle.fault("DESERIALIZATION", f"key: NULL, but a row of the table {self.step.source} needs a key", part.places[row].as_py())
                 keep[row] = False
         return keep
 
-    def arrays(self, records: Records, key: Decoded, value: Decoded, starts: pa.Array, ends: pa.Array) -> dict[str, pa.Array]:
+    def arrays(self, part: Part) -> dict[str, pa.Array]:
         """The columns `c` of the step's schema and the meta columns; `_stamp` where the WITH clause names a timestamp column."""
         step = self.step
         known: dict[str, pa.Array] = {
-            "ROWTIME": records.timestamps, "ROWPARTITION": records.partitions, "ROWOFFSET": records.offsets,
-            "WINDOWSTART": starts, "WINDOWEND": ends,
+            "ROWTIME": part.timestamps, "ROWPARTITION": part.partitions, "ROWOFFSET": part.offsets,
+            "WINDOWSTART": part.starts, "WINDOWEND": part.ends,
         }  # fmt: skip
         known = {name: array for name, array in known.items() if name in step.pseudo}
-        known |= {c.name: a for c, a in zip(step.columns.key, key.columns, strict=True)}
-        known |= {c.name: a for c, a in zip(self.read, value.columns, strict=True)}
-        known |= {h.name: header_column(records.headers, h.header) for h in step.headers}
+        known |= {c.name: a for c, a in zip(step.columns.key, part.key.columns, strict=True)}
+        known |= {c.name: a for c, a in zip(self.read, part.value.columns, strict=True)}
+        known |= {h.name: header_column(part.headers, h.header) for h in step.headers}
         columns = {f"c{i}": known[c.name.removeprefix(step.prefix)] for i, c in enumerate(step.schema.columns)}
-        columns |= {"_t": records.timestamps, "_p": records.partitions, "_o": records.places, "_g": records.places, "_present": value.present}
+        columns |= {"_t": part.timestamps, "_p": part.partitions, "_o": part.places, "_g": part.places, "_present": part.value.present}
         if step.window:
-            columns |= {"_ws": starts, "_we": ends}
+            columns |= {"_ws": part.starts, "_we": part.ends}
         if step.timestamp:
             columns["_stamp"] = known[step.timestamp.column]
         return columns
@@ -275,14 +301,16 @@ def only_partition(table: pa.Table) -> int | None:
 def disorder_ms(table: pa.Table, only: int | None) -> tuple[int, int]:
     """How far a row lies behind the newest row before it in its partition, at most, and the oldest row's time. `only`: the one partition of all
     rows, None where they are of several."""
-    if table.num_rows == 0:
-        return 0, 1 << 62
-    time, partition = (one_chunk(table[c]).to_numpy(zero_copy_only=False) for c in ("_t", "_p"))
-    worst = 0
-    for p in np.unique(partition).tolist() if only is None else [None]:
-        part = time if p is None else time[partition == p]
-        worst = max(worst, int((np.maximum.accumulate(part) - part).max()))
-    return worst, int(time.min())
+    worst, oldest, newest = 0, 1 << 62, dict[int, int]()
+    for batch in table.select(["_t", "_p"]).to_batches():
+        time, partition = (column.to_numpy(zero_copy_only=False) for column in batch.columns)
+        for p in np.unique(partition).tolist() if only is None else [only]:
+            part = time if only is not None else time[partition == p]
+            reached = np.maximum.accumulate(part)
+            np.maximum(reached, newest.get(p, -1), out=reached)
+            worst, newest[p] = max(worst, int((reached - part).max())), int(reached[-1])
+        oldest = min(oldest, int(time.min()))
+    return worst, oldest
 
 
 def split_windows(keys: pa.Array, window: steps.WindowedKey | None) -> tuple[pa.Array, pa.Array, pa.Array]:

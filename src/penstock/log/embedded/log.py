@@ -54,6 +54,9 @@ class EmbeddedSnapshot(Snapshot):
     def read(self, topic: str, partition: int, offset: int, *, max_records: int = 100_000, max_bytes: int = 64 << 20) -> pa.RecordBatch:
         return partitions.read(self._view, topic, partition, offset, max_records, max_bytes)
 
+    def read_parts(self, topic: str, partition: int, offset: int, *, max_records: int, max_bytes: int) -> Iterator[pa.RecordBatch]:
+        return partitions.parts(self._view, topic, partition, offset, max_records, max_bytes, part_records=partitions.PART_RECORDS)
+
     def end_offset(self, topic: str, partition: int) -> int:
         return topics.head(self._view, topics.require(self._view, topic, partition), partition).end
 

@@ -15,6 +15,7 @@ from penstock.log.embedded.topics import Head, Topic, head, put_head, require
 from penstock.log.records import NOTHING_READ
 
 BYTES_READ_MAX = 1 << 30  # binary columns count their bytes in 32 bits
+PART_RECORDS = 50_000  # a part that has so many records gets no further batch
 
 
 def append(
@@ -68,6 +69,13 @@ def replace_batches(view: View, topic: Topic, partition: int, old: Sequence[tupl
 
 def read(view: View, name: str, partition: int, offset: int, max_records: int, max_bytes: int) -> pa.RecordBatch:
     """Records from `offset` on, as the protocol's `read`."""
+    return next(parts(view, name, partition, offset, max_records, max_bytes, part_records=max_records), NOTHING_READ)
+
+
+def parts(
+    view: View, name: str, partition: int, offset: int, max_records: int, max_bytes: int, *, part_records: int
+) -> Iterator[pa.RecordBatch]:
+    """The same records, some stored batches at a time: as many as have `part_records` records together. None is empty."""
     topic = require(view, name, partition)
     place = head(view, topic, partition)
     if offset > place.end:
@@ -76,25 +84,34 @@ def read(view: View, name: str, partition: int, offset: int, max_records: int, m
         )
     offset = max(offset, place.start)
     if offset == place.end or max_records < 1:
-        return NOTHING_READ
+        return
     max_bytes = min(max_bytes, BYTES_READ_MAX)
+    left, size = max_records, 0
     values: list[tuple[int, bytes]] = []
-    count = size = 0  # the least that has been found: a batch that begins before the offset may have gaps
+    count = 0  # the least that the values hold: a batch that begins before the offset may have gaps
     for base, value in stored(view, topic, partition, offset):
-        if count and size + len(value) > max_bytes:
+        if size and size + len(value) > max_bytes and (count or left < max_records):
             break
         values.append((base, value))
-        count += max(0, header_of(value).count - max(0, offset - base))
         size += len(value)
-        if count >= max_records:
-            break
-    if not values:
-        return NOTHING_READ
+        count += max(0, header_of(value).count - max(0, offset - base))
+        if count >= min(part_records, left):
+            found = from_offset(values, offset, left, max_bytes)
+            yield found
+            left -= found.num_rows
+            values, count = [], 0
+            if left <= 0:
+                return
+    if values and (found := from_offset(values, offset, left, max_bytes)).num_rows:
+        yield found
+
+
+def from_offset(values: Sequence[tuple[int, bytes]], offset: int, most: int, max_bytes: int) -> pa.RecordBatch:
+    """At most so many records of stored batches, those from an offset on; of a single batch that is too large a part."""
     found = decode_all(values)
-    found = found.slice(int(np.searchsorted(found.column(0).to_numpy(), offset)), max_records)
-    if size > max_bytes:  # a single batch larger than is wanted
-        found = found.slice(0, max(1, found.num_rows * max_bytes // size))
-    return found
+    found = found.slice(int(np.searchsorted(found.column(0).to_numpy(), offset)), most)
+    size = len(values[0][1])
+    return found if size <= max_bytes else found.slice(0, max(1, found.num_rows * max_bytes // size))
 
 
 def offset_at(view: View, name: str, partition: int, timestamp: int) -> int:

@@ -261,6 +261,11 @@ class KafkaSnapshot(Snapshot):
     def read(self, topic: str, partition: int, offset: int, *, max_records: int = 100_000, max_bytes: int = 64 << 20) -> pa.RecordBatch:
         return self._log._read_before(self.end_offset(topic, partition), topic, partition, offset, max_records, max_bytes)
 
+    def read_parts(self, topic: str, partition: int, offset: int, *, max_records: int, max_bytes: int) -> Iterator[pa.RecordBatch]:
+        batch = self.read(topic, partition, offset, max_records=max_records, max_bytes=max_bytes)
+        if batch.num_rows:
+            yield batch
+
     def end_offset(self, topic: str, partition: int) -> int:
         if (topic, partition) not in self._ends:
             self._log._topics.require(topic, partition)
