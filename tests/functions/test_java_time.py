@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from tests.functions.evaluation import connection
 
-from penstock.functions import java_time
+from penstock.functions import java_zones
 from penstock.functions.java_regex import compiled, replacement
-from penstock.functions.java_time import from_millis, pattern, text_to_timestamp, to_millis, zone
+from penstock.functions.java_time import from_millis, pattern, text_to_timestamp, to_millis
+from penstock.functions.java_zones import zone
 from penstock.functions.scalar.json import steps_of
 
 MOMENT = datetime(2020, 7, 5, 15, 4, 9, 123456, ZoneInfo("America/New_York"))
@@ -26,6 +27,9 @@ MOMENT = datetime(2020, 7, 5, 15, 4, 9, 123456, ZoneInfo("America/New_York"))
         ("S SSSSSS SSSSSSSSS n A", "1 123456 123456000 123456000 54249123"),
         ("X XX x Z O OOOO VV z", "-04 -0400 -04 -0400 GMT-4 GMT-04:00 America/New_York EDT"),
         ("Q 'o''clock' '' G", "3 o'clock ' AD"),
+        ("QQ QQQ QQQQ QQQQQ", "03 Q3 3rd quarter 3"),
+        ("zzz zzzz", "EDT Eastern Daylight Time"),
+        ("YYYY w W e", "2020 28 2 1"),
         ("[HH:mm]", "15:04"),
     ],
 )
@@ -57,6 +61,13 @@ def test_a_pattern_that_duckdb_cannot_write_has_no_strftime(format_: str) -> Non
         ("yyyy-MM-dd HH:mm VV", "2020-07-05 15:04 Europe/Berlin", datetime(2020, 7, 5, 13, 4)),
         ("yyyy-MM-dd HH:mm Z", "2020-07-05 15:04 +0200", datetime(2020, 7, 5, 13, 4)),
         ("hh:mm a", "12:30 AM", datetime(1970, 1, 1, 0, 30)),
+        ("yyyy-MM-dd HH:mm zzzz", "2020-07-05 15:04 pacific standard time", datetime(2020, 7, 5, 22, 4)),
+        ("yyyy-MM-dd HH:mm z", "2020-07-05 15:04 CEST", datetime(2020, 7, 5, 13, 4)),
+        ("yyyy-MM-dd HH:mm z", "2020-07-05 15:04 BST", datetime(2020, 7, 5, 14, 4)),
+        ("yyyy-MM-dd HH:mm z", "2020-01-05 15:04 utc", datetime(2020, 1, 5, 15, 4)),
+        ("yyyy-MM-dd HH:mm z", "2020-01-05 15:04 Europe/Berlin", datetime(2020, 1, 5, 14, 4)),
+        ("YYYY-'W'ww-e", "2020-W01-4", datetime(2020, 1, 1)),
+        ("YYYY-'W'w", "2019-W53", datetime(2019, 12, 29)),
     ],
 )
 def test_parse(format_: str, text: str, wanted: datetime) -> None:
@@ -97,14 +108,14 @@ def test_unknown_zones_do_not_read_the_time_zone_database_each(monkeypatch: pyte
         looked.append(1)
         return {"Europe/Paris"}
 
-    monkeypatch.setattr(java_time, "available_timezones", look)
-    java_time.known_zones.cache_clear()
+    monkeypatch.setattr(java_zones, "available_timezones", look)
+    java_zones.known_zones.cache_clear()
     try:
         for number in range(3):
             with pytest.raises(ValueError, match=f"'Nowhere/{number}'"):
                 zone(f"Nowhere/{number}")
     finally:
-        java_time.known_zones.cache_clear()
+        java_zones.known_zones.cache_clear()
     assert len(looked) == 1
 
 

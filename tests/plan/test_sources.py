@@ -111,6 +111,7 @@ STREAM = "CREATE STREAM S (K INT KEY, V INT, W STRING) WITH (KAFKA_TOPIC='t', VA
     (STREAM.format("WRAP_SINGLE_VALUE=true"), "'WRAP_SINGLE_VALUE' is only valid for single-field value schemas."),
     (STREAM.format("TIMESTAMP='X'"), "The TIMESTAMP column set in the WITH clause does not exist in the schema: 'X'."),
     (STREAM.format("TIMESTAMP='V'"), "should be LONG(INT64), TIMESTAMP, or a String with a timestamp_format specified, but is INTEGER."),
+    (STREAM.format("TIMESTAMP='W', TIMESTAMP_FORMAT='noon'"), "has an unknown letter 'o'; quote it if it is text."),
     (STREAM.format("TIMESTAMP='W'"), "A String timestamp field has been specified without also specifying the timestamp_format."),
     (STREAM.format("TIMESTAMP_FORMAT='yyyy'"), "'TIMESTAMP_FORMAT' is only of use with 'TIMESTAMP'."),
     (STREAM.format("WINDOW_TYPE='TUMBLING'"), "'WINDOW_SIZE' must be provided for TUMBLING and HOPPING windows."),

@@ -10,48 +10,18 @@ import calendar
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
-from functools import cache, lru_cache
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+
+from penstock.functions.java_zones import long_name, of_name, zone
 
 EPOCH = datetime(1970, 1, 1)
 
 MONTHS = tuple(calendar.month_name)[1:]
 DAYS = tuple(calendar.day_name)
 _ERAS = ("BC", "AD")
-
-_SHORT_IDS = {
-    "EST": "-05:00", "MST": "-07:00", "HST": "-10:00", "ACT": "Australia/Darwin", "AET": "Australia/Sydney",
-    "AGT": "America/Argentina/Buenos_Aires", "ART": "Africa/Cairo", "AST": "America/Anchorage",
-    "BET": "America/Sao_Paulo", "BST": "Asia/Dhaka", "CAT": "Africa/Harare", "CNT": "America/St_Johns",
-    "CST": "America/Chicago", "CTT": "Asia/Shanghai", "EAT": "Africa/Addis_Ababa", "ECT": "Europe/Paris", "IET": "America/Indiana/Indianapolis",
-    "IST": "Asia/Kolkata", "JST": "Asia/Tokyo", "MIT": "Pacific/Apia", "NET": "Asia/Yerevan", "NST": "Pacific/Auckland", "PLT": "Asia/Karachi",
-    "PNT": "America/Phoenix", "PRT": "America/Puerto_Rico", "PST": "America/Los_Angeles", "SST": "Pacific/Guadalcanal", "VST": "Asia/Ho_Chi_Minh",
-    "PDT": "America/Los_Angeles", "EDT": "America/New_York", "CDT": "America/Chicago", "MDT": "America/Denver",
-}  # fmt: skip
-
-
-@cache
-def known_zones() -> frozenset[str]:
-    """The names of the regions there are. Looked up once: that reads the folders of the time zone database, some 10 ms."""
-    return frozenset(available_timezones())
-
-
-@lru_cache(maxsize=1024)
-def zone(name: str) -> tzinfo:
-    """The time zone of a Java zone id: `Europe/London`, `UTC`, `Z`, `+02:00`, `GMT+2`, `PST`. Raises ValueError for an unknown one."""
-    plain = _SHORT_IDS.get(name, name)
-    if plain in ("Z", "UTC", "GMT", "UT"):
-        return UTC
-    offset = re.fullmatch(r"(?:UTC|GMT|UT)?([+-])(\d{1,2})(?::?(\d{2}))?(?::?(\d{2}))?", plain)
-    if offset:
-        seconds = int(offset[2]) * 3600 + int(offset[3] or 0) * 60 + int(offset[4] or 0)
-        return timezone(timedelta(seconds=seconds if offset[1] == "+" else -seconds))
-    if plain not in known_zones():
-        raise ValueError(f"unknown time zone {name!r}")
-    return ZoneInfo(plain)
-
+_QUARTERS = (("Q1", "Q2", "Q3", "Q4"), ("1st quarter", "2nd quarter", "3rd quarter", "4th quarter"))
 
 def from_millis(millis: int) -> datetime:
     """The TIMESTAMP of ms since 1970-01-01 UTC. Raises OverflowError before the year 1 and after 9999."""
@@ -219,8 +189,12 @@ def _letters(letter: str, count: int, text: str) -> Element:
         case "X" | "x" | "Z" | "O":
             return _offset(letter, count)
         case "V" | "z" | "v":
-            return Element(lambda v: _zone_name(v, letter, count), r"[A-Za-z][A-Za-z0-9/_+:-]*|[+-]\d\d:?\d\d", "zone", zone)
+            read = zone if letter == "V" else of_name
+            words = "" if letter == "V" else r"[A-Za-z][A-Za-z -]* Time|"
+            return Element(lambda v: _zone_name(v, letter, count), rf"{words}[A-Za-z][A-Za-z0-9/_+:-]*|[+-]\d\d:?\d\d", "zone", read)
         case "Q" | "q":
+            if count > 2:
+                return _name("quarter", _QUARTERS[count == 4] if count < 5 else ("1", "2", "3", "4"), lambda v: (v.month - 1) // 3, 1)
             return _number("quarter", count, lambda v: (v.month + 2) // 3)
         case "n":
             return _number("nano", count, lambda v: v.microsecond * 1000, 9)
@@ -237,9 +211,9 @@ def _letters(letter: str, count: int, text: str) -> Element:
         "h": ("clock", lambda v: v.hour % 12 or 12, 2),
         "m": ("minute", lambda v: v.minute, 2),
         "s": ("second", lambda v: v.second, 2),
-        "Y": ("week_year", lambda v: v.isocalendar().year, 4),
-        "w": ("week", lambda v: v.isocalendar().week, 2),
-        "W": ("week_of_month", lambda v: (v.day + 6) // 7, 1),
+        "Y": ("week_year", lambda v: _week(v)[0], 4),
+        "w": ("week", lambda v: _week(v)[1], 2),
+        "W": ("week_of_month", lambda v: (v.day - 1 + _weekday(v.replace(day=1))) // 7 + 1, 1),
         "e": ("weekday_number", lambda v: v.isoweekday() % 7 + 1, 1),
         "c": ("weekday_number", lambda v: v.isoweekday() % 7 + 1, 1),
         "F": ("aligned_week", lambda v: (v.day - 1) % 7 + 1, 1),
@@ -248,7 +222,7 @@ def _letters(letter: str, count: int, text: str) -> Element:
         raise ValueError(f"the format {text!r} has an unknown letter {letter!r}; quote it if it is text")
     field, read_from, most = numbers[letter]
     if letter == "Y" and count == 2:
-        return _number(field, 2, lambda v: v.isocalendar().year % 100)
+        return _number(field, 2, lambda v: _week(v)[0] % 100)
     return _number(field, count, read_from, most)
 
 
@@ -261,6 +235,24 @@ def _year(count: int) -> Element:
         return Element(lambda v: f"{v.year % 100:02}", r"\d{2}", "year", lambda t: 2000 + int(t))
     digits = rf"\d{{{count}}}|[+-]\d{{{count},9}}" if count > 1 else r"[+-]?\d{1,9}"
     return Element(lambda v: f"{v.year:0{count}}", digits, "year", strftime="%Y" if count == 4 else None)
+
+
+def _weekday(value: date) -> int:
+    """The day of the week, Sunday 0."""
+    return value.isoweekday() % 7
+
+
+def _week(value: date) -> tuple[int, int]:
+    """The year and the week that a day lies in, as the United States count: a week begins on Sunday, the first one has the first of January."""
+    sunday = value.toordinal() - _weekday(value)
+    year = date.fromordinal(min(sunday + 6, date.max.toordinal())).year
+    return year, (sunday - _first_sunday(year)) // 7 + 1
+
+
+def _first_sunday(year: int) -> int:
+    """The ordinal of the Sunday that begins a year's first week."""
+    first = date(year, 1, 1)
+    return first.toordinal() - _weekday(first)
 
 
 def _micros_of_day(value: datetime) -> int:
@@ -292,6 +284,8 @@ def _offset(letter: str, count: int) -> Element:
 
 def _zone_name(value: datetime, letter: str, count: int) -> str:
     key = getattr(value.tzinfo, "key", None)
+    if letter == "z" and count == 4 and (name := long_name(value)):
+        return name
     if letter == "V" or key is None:
         shown = value.strftime("%z")
         return key or (
@@ -312,6 +306,10 @@ def _date_of(fields: dict[str, Any]) -> date:
         if found.year != year:
             raise ValueError(f"{year} has no day {fields['day_of_year']}")
         return found
+    if "week_year" in fields and "week" in fields:
+        if not (1 <= fields["week_year"] <= 9999 and 1 <= fields["week"] <= 54 and 1 <= fields.get("weekday_number", 1) <= 7):
+            raise ValueError("the year, week or day of the week is out of range")
+        return date.fromordinal(_first_sunday(fields["week_year"]) + 7 * fields["week"] - 7 + fields.get("weekday_number", 1) - 1)
     month, day = fields.get("month", 1), fields.get("day", 1)
     if not (1 <= month <= 12 and 1 <= day <= 31):
         raise ValueError(f"there is no month {month}" if not 1 <= month <= 12 else f"there is no day {day}")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from penstock import formats
 from penstock.catalog.model import DataSource
 from penstock.errors import Position, SqlError
+from penstock.functions import java_time
 from penstock.plan.formats import check_key, check_value, read_formats, wraps
 from penstock.plan.interfaces import CatalogView, SchemaLookup
 from penstock.plan.properties import With, duration_ms, identifier, setting
@@ -184,6 +185,10 @@ def read_timestamp(w: With, schema: Schema) -> TimestampSpec | None:
     if column.type == STRING:
         if pattern is None:
             raise w.error("A String timestamp field has been specified without also specifying the timestamp_format.", "Add TIMESTAMP_FORMAT='...'.")
+        try:
+            java_time.pattern(pattern)
+        except ValueError as error:
+            raise w.error(f"'TIMESTAMP_FORMAT' cannot be used: {error}.", "Write it like 'yyyy-MM-dd HH:mm:ss'.") from None
         return TimestampSpec(name, pattern)
     if column.type not in (BIGINT, TIMESTAMP):
         raise w.error(f"Timestamp column, {quote(name)}, should be LONG(INT64), TIMESTAMP, or a String with a timestamp_format specified, "

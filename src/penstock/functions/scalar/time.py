@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 
 from penstock.functions.define import Settled, python_scalar, sql_scalar
-from penstock.functions.java_time import EPOCH, from_millis, pattern, to_millis, zone
+from penstock.functions.java_time import EPOCH, from_millis, pattern, to_millis
+from penstock.functions.java_zones import zone
 
 EPOCH_DAY = EPOCH.date()
 
