@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from penstock.connect.contract import RetriableError, SourceContext, SourceDefinition
@@ -29,6 +29,8 @@ class FarSide:
         self.polls = 0
         self.closed = 0
         self.on_commit: Callable[[], object] = lambda: None
+        self.on_clean_up: Callable[[], Sequence[str]] = tuple
+        """What is done when a connector is dropped, and what then stays."""
         self._contexts: list[SourceContext] = []
         self.changed = threading.Condition()
         self.record: Callable[[str, int, Any], SourceRecord] = lambda part, n, item: SourceRecord(f"from-{part}", item, key=str(n))
@@ -53,6 +55,7 @@ class FarSide:
             options=(Option("word", "password", "A secret.", ""), Option("interval.ms", "integer", "Between two looks.", None)),
             open=open_source,
             tasks=lambda options: len(self.parts),
+            clean_up=lambda *_: self.on_clean_up(),
         )
 
     def wait_for(self, condition: Callable[[], bool]) -> None:

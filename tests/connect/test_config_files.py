@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from tests.connect.web_server import WebServer
 import penstock
 from penstock.connect import config_files, contract
 from penstock.connect.contract import definitions
+from penstock.connect.records import SourceRecord
 from penstock.errors import ConfigError
 
 STREAM = "CREATE STREAM IF NOT EXISTS readings (plant STRING KEY, moisture DOUBLE) WITH (kafka_topic='readings', value_format='AVRO', partitions=1);"
@@ -84,6 +87,45 @@ def test_a_pause_lasts_until_resume(db: penstock.Database, far: FarSide, tmp_pat
         for sql in ("PAUSE CONNECTOR x;", "RESUME CONNECTOR x;", "DROP CONNECTOR x;", "DESCRIBE CONNECTOR x;"):
             with pytest.raises(penstock.Error, match="There is no connector X"):
                 again.execute(sql)
+
+
+def test_others_go_on_while_a_far_side_answers(db: penstock.Database, far: FarSide) -> None:
+    """PAUSE waits for what is under way, DROP for what the far side forgets; nobody else waits for either."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def slow(*_: Any) -> SourceRecord:
+        asked.set()
+        assert answer.wait(20)
+        return SourceRecord("from-a", "1")
+
+    def forgotten() -> list[str]:
+        slow()
+        return []
+
+    def while_waiting(sql: str, connectors: list[str]) -> None:
+        version = db.log.version()
+        ending = pool.submit(db.execute, sql)
+        db.log.watch(version, 20)
+        assert asked.wait(20)
+        assert [row[2] for row in db.execute("SHOW CONNECTORS;")[0].rows] == connectors
+        if not connectors:
+            with pytest.raises(penstock.Error, match=r"Connector WORLD is still being dropped\. Create it once that has ended\."):
+                db.execute("CREATE SOURCE CONNECTOR world WITH ('connector.class' = 'FarSide');")
+        assert not ending.done()
+        answer.set()
+        assert "still" not in ending.result(20)[0].message
+        asked.clear()
+        answer.clear()
+
+    far.record, far.on_clean_up = slow, forgotten
+    far.add("a", "1")
+    with ThreadPoolExecutor(1) as pool:
+        db.execute("CREATE SOURCE CONNECTOR world WITH ('connector.class' = 'FarSide');")
+        assert asked.wait(20)
+        while_waiting("PAUSE CONNECTOR world;", ["PAUSED"])
+        while_waiting("DROP CONNECTOR world;", [])
+    far.record, far.on_clean_up = FarSide().record, tuple
+    db.execute("CREATE SOURCE CONNECTOR world WITH ('connector.class' = 'FarSide');")
 
 
 def test_connectors_wait_until_they_are_started(

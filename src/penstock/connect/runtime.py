@@ -76,11 +76,14 @@ class ConnectRuntime:
         self._worker = Worker(log, schemas, open_reader, make_secrets, restart_ms, restart_ms_max, defaults)
         self._lock = threading.Lock()
         self._connectors: dict[str, _Running] = {}
+        self._leaving: set[str] = set()  # that are being dropped
         self._topics_before: dict[str, frozenset[str]] = {}  # of a connector's tasks that were stopped
 
     def check(self, kind: str, name: str, properties: Mapping[str, str], *, folder: Path | None = None) -> None:
         """Raise ConfigError or TopicError for what would keep the connector from starting: an unknown class or option, a bad value, a
-        secret that is not there, a topic that does not exist, a template's column that the records do not have. Nothing is sent."""
+        secret that is not there, a topic that does not exist, a template's column that the records do not have; ConnectorError where one of the
+        name is being dropped. Nothing is sent."""
+        self._check_free(name)
         definition = _definition(kind, properties)
         secrets = self._worker.make_secrets(folder)
         with secrets.out_of_errors():
@@ -107,6 +110,7 @@ class ConnectRuntime:
         count = self._tasks(definition, properties, folder)
         setups = [TaskSetup(name, number, count, definition, dict(properties), self._worker, folder) for number in range(count)]
         running = _Running(definition, dict(properties), folder, tuple(Task(setup, paused=paused) for setup in setups))
+        self._check_free(name)
         with self._lock:
             if name in self._connectors:
                 raise ConnectorError(f"Connector {name} exists already.", mend="DROP it first, or choose another name.")
@@ -117,10 +121,14 @@ class ConnectRuntime:
     def pause(self, name: str, timeout_s: float = 10.0) -> bool:
         """Stop delivering; the place is kept. What is under way may finish: wait for it, at most `timeout_s`, and say whether all is at rest now,
         so that nothing more comes. Raises ConnectorError for an unknown name, as all the others do."""
+        return self.begin_pause(name, timeout_s)()
+
+    def begin_pause(self, name: str, timeout_s: float = 10.0) -> Callable[[], bool]:
+        """As `pause`, but the wait is the caller's, who calls what comes back."""
         tasks, deadline = self._find(name).tasks, time.monotonic() + timeout_s
         for task in tasks:
             task.ask_to_pause()
-        return all(task.wait_rest(max(0.0, deadline - time.monotonic())) for task in tasks)
+        return lambda: all(task.wait_rest(max(0.0, deadline - time.monotonic())) for task in tasks)
 
     def resume(self, name: str) -> None:
         """Go on after a pause, or at once after a failure."""
@@ -141,10 +149,7 @@ class ConnectRuntime:
 
     def stop(self, name: str) -> None:
         """Stop the connector and forget it. Its place stays committed, so that one of the same name goes on where it was."""
-        with self._lock:
-            running = self._connectors.pop(name, None)
-        if running is None:
-            raise _unknown(name)
+        running = self._taken(name)
         _stop(running.tasks)
         self._topics_before[name] = self._topics_before.get(name, frozenset()).union(*(task.status().topics for task in running.tasks))
 
@@ -179,9 +184,21 @@ class ConnectRuntime:
 
     def drop(self, name: str) -> list[str]:
         """Stop the connector and forget it with its place, and have its far side forget it. What stays there, a sentence each."""
-        running = self._find(name)
-        self.stop(name)
-        return self._forget(name, running)
+        return self.begin_drop(name)()
+
+    def begin_drop(self, name: str) -> Callable[[], list[str]]:
+        """As `drop`, but the wait is the caller's, who has to call what comes back. Nobody sees the connector any more, yet until that has ended
+        there can be no other of its name."""
+        running = self._taken(name, leaving=True)
+
+        def finish() -> list[str]:
+            try:
+                _stop(running.tasks)
+                return self._forget(name, running)
+            finally:
+                self._leaving.discard(name)
+
+        return finish
 
     def reset(self, name: str) -> list[str]:
         """Forget how far a connector has come, which must be at rest; it begins anew when it goes on. What stays at its far side, a sentence each."""
@@ -239,12 +256,26 @@ class ConnectRuntime:
             connectors, self._connectors = list(self._connectors.values()), {}
         _stop([task for running in connectors for task in running.tasks])
 
+    def _taken(self, name: str, *, leaving: bool = False) -> _Running:
+        """A connector, which is then no longer among those that there are, though where it is `leaving` its name is not free yet."""
+        with self._lock:
+            running = self._connectors.pop(name, None)
+            if running is None:
+                raise _unknown(name)
+            if leaving:
+                self._leaving.add(name)
+        return running
+
     def _find(self, name: str) -> _Running:
         with self._lock:
             running = self._connectors.get(name)
         if running is None:
             raise _unknown(name)
         return running
+
+    def _check_free(self, name: str) -> None:
+        if name in self._leaving:
+            raise ConnectorError(f"Connector {name} is still being dropped.", mend="Create it once that has ended.")
 
     def _tasks(self, definition: Definition, properties: Mapping[str, str], folder: Path | None) -> int:
         """How many tasks a connector gets. Where its options cannot be read now it gets one, which says so."""

@@ -28,8 +28,8 @@ MODULES = {
 HOME = {statement: module for module, statements in MODULES.items() for statement in statements}
 READS = {"Query", "RawQuery", "Show", "Describe", "Explain", "SetProperty", "UnsetProperty", "Define", "Undefine", "RunScript", "Print",
          "AssertTopic", "AssertSchema", "AssertSource", "AssertValues", "Spool"}  # fmt: skip
-WAITS = {"AssertTopic", "AssertSchema", "AssertValues"}
-"""Statements that may wait for what others do, who must be let meanwhile."""
+WAITS = {"AssertTopic", "AssertSchema", "AssertValues", "DropConnector", "PauseConnector"}
+"""Statements that may wait, for what others do or for a far side: the others are let meanwhile."""
 
 
 def run(db: Database, statement: ast.Statement) -> Result:

@@ -190,11 +190,13 @@ def text_of(value: object) -> str:
 
 def drop_connector(db: Database, statement: ast.DropConnector) -> Result:
     """Stop a connector and forget it with its positions; say what stays at its far side."""
-    if statement.if_exists and db.catalog.connector(statement.name) is None:
-        return Result(f"There is no connector {statement.name}.", done=False)
-    connector = known_connector(db, statement.name, statement.position)
-    db.catalog.drop(connector)
-    left = db.connectors.drop(connector.name)
+    with db.alone():
+        if statement.if_exists and db.catalog.connector(statement.name) is None:
+            return Result(f"There is no connector {statement.name}.", done=False)
+        connector = known_connector(db, statement.name, statement.position)
+        db.catalog.drop(connector)
+        finish = db.connectors.begin_drop(connector.name)
+    left = finish()
     if left and db.session.remote:  # whose answer need not show the message
         _logger.warning("connector %s is dropped. %s", connector.name, " ".join(left))
     return Result(" ".join([f"Connector {connector.name} is dropped.", *left]))
@@ -202,26 +204,26 @@ def drop_connector(db: Database, statement: ast.DropConnector) -> Result:
 
 def pause_connector(db: Database, statement: ast.PauseConnector) -> Result:
     """Stop the tasks and wait until they rest; they stay so when the database is opened again."""
-    connector = known_connector(db, statement.name, statement.position)
-    at_rest = change_state(db, connector, "PAUSED")
-    return Result(f"Connector {connector.name} is paused{'' if at_rest else '; a request of it is still under way'}.")
+    at_rest = change_state(db, statement.name, "PAUSED", statement.position)
+    return Result(f"Connector {statement.name} is paused{'' if at_rest else '; a request of it is still under way'}.")
 
 
 def resume_connector(db: Database, statement: ast.ResumeConnector) -> Result:
     """Let a paused connector go on, and a failed one try again at once."""
-    connector = known_connector(db, statement.name, statement.position)
-    change_state(db, connector, "RUNNING")
-    return Result(f"Connector {connector.name} runs.")
+    change_state(db, statement.name, "RUNNING", statement.position)
+    return Result(f"Connector {statement.name} runs.")
 
 
-def change_state(db: Database, connector: Connector, state: State) -> bool:
+def change_state(db: Database, name: str, state: State, position: Position | None = None) -> bool:
     """Let a connector run (one that failed tries again at once) or rest, now and when the database is opened again. False where what is under way
-    goes on for some time yet."""
-    db.catalog.put(replace(connector, state=state))
-    if state == "RUNNING":
-        db.connectors.resume(connector.name)
-        return True
-    return db.connectors.pause(connector.name)
+    goes on for some time yet. Raises ConnectorError where there is none of the name."""
+    with db.alone():
+        db.catalog.put(replace(known_connector(db, name, position), state=state))
+        if state == "RUNNING":
+            db.connectors.resume(name)
+            return True
+        rest = db.connectors.begin_pause(name)
+    return rest()
 
 
 def known_connector(db: Database, name: str | None, position: Position | None = None) -> Connector:

@@ -91,10 +91,8 @@ async def delete(hall: Hall, request: Request) -> Response:
     """Drop one."""
 
     def dropped() -> str:
-        with hall.db.alone():
-            connector = known(hall.db, name_of(request))
-            said = drop_connector(hall.db, ast.DropConnector(connector.name))
-            return said.message.partition(" is dropped.")[2].strip()
+        said = drop_connector(hall.db, ast.DropConnector(known(hall.db, name_of(request)).name))
+        return said.message.partition(" is dropped.")[2].strip()
 
     left = await hall.run_as(hall.db.remote_session({}, {}), dropped)
     return Response(status_code=204, headers={"Warning": f'199 penstock "{_header(left)}"'} if left else {})

@@ -32,11 +32,7 @@ async def status_of(hall: Hall, request: Request) -> Response:
 
 
 async def _change(hall: Hall, request: Request, state: State) -> None:
-    def changed() -> None:
-        with hall.db.alone():
-            change_state(hall.db, known(hall.db, name_of(request)), state)
-
-    await hall.run(changed)
+    await hall.run(lambda: change_state(hall.db, known(hall.db, name_of(request)).name, state))
 
 
 @endpoint("PUT", "/connectors/{name}/pause", "Lets a connector rest: 202. What is under way may finish. It stays so when the server starts again.")
