@@ -20,6 +20,7 @@ from tests.connect.databases import Server
 from tests.connect.test_jdbc_source import server  # noqa: F401  # a fixture
 
 import penstock
+from penstock.connect.databases.places import Places
 
 ROOT = Path(__file__).parents[2]
 STREAM = (
@@ -140,6 +141,50 @@ def test_a_connector_that_is_created_again_begins_anew(db: penstock.Database, se
         assert db.connectors.wait_idle(30)
         assert server.run("SELECT count(*) FROM shop") == [(5 * times,)]
         db.execute("DROP CONNECTOR target;")
+
+
+def places(server: Server) -> list[tuple[str, int]]:  # noqa: F811
+    """Whose places the target keeps, without the incarnations, and how far each has come."""
+    return sorted((name.partition("/")[0], offset) for name, offset in server.run("SELECT connector, next_offset FROM penstock_offsets"))
+
+
+def test_a_connector_that_is_dropped_leaves_no_place(db: penstock.Database, server: Server, sink: Callable[..., None]) -> None:  # noqa: F811
+    sink(auto_create="true")
+    given = {"connector.class": "JdbcSink", "topics": "sales", "connection.url": server.jdbc_url, "auto.create": "true"}
+    if server.dialect != "sqlite":
+        given |= {"connection.user": server.user, "connection.password": server.password}
+    given["table.name.format"] = "others"
+    db.create_connector("other's", given)
+    db.insert("sales", [ROW])
+    assert db.connectors.wait_idle(30)
+    db.execute("PAUSE CONNECTOR target;")
+    assert places(server) == [("TARGET", 1), ("other's", 1)]
+    db.connectors.pause("other's")
+    assert db.connectors.move_offsets("other's", {("sales", 0): 0}) == []
+    assert places(server) == [("TARGET", 1)]
+    assert db.execute("DROP CONNECTOR target;")[0].message == "Connector TARGET is dropped."
+    assert places(server) == []
+    db.connectors.resume("other's")
+    assert db.connectors.wait_idle(30)
+    assert places(server) == [("other's", 1)]
+    if server.dialect == "sqlite":
+        return
+    db.create_connector("other's", given | {"connection.url": server.jdbc_url.replace(f":{server.port}/", ":1/"), "offsets.table.name": "Own"})
+    assert re.fullmatch(
+        r"Connector other's is dropped\. Its place stays in \w+ 127\.0\.0\.1:1/\w+, which harms nothing: Removing it failed: .* "
+        r"To remove it: DELETE FROM \"Own\" WHERE \"Own\"\.connector = 'other''s/[0-9a-f]{16}';",
+        db.execute("DROP CONNECTOR `other's`;")[0].message,
+    )
+
+
+def test_two_may_make_the_table_of_places_at_the_same_moment(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    import sqlalchemy
+
+    make = sqlalchemy.Table.create
+    monkeypatch.setattr(sqlalchemy.Table, "create", lambda table, connection, **_: make(table, connection, checkfirst=False))
+    engine = sqlalchemy.create_engine(server.url)
+    assert [Places("places", name).create(engine) for name in ("one", "two")] == [True, True]
+    engine.dispose()
 
 
 @pytest.mark.parametrize(

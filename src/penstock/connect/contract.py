@@ -175,16 +175,39 @@ class ConnectorDefinition:
         return (*(option for option in self.general_options if option.name not in own), *self.options)
 
 
+CLEAN_UP_S = 5
+"""How long a clean-up waits for the far side, in seconds."""
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """A connector that is dropped, or whose place is forgotten; its tasks are at rest. `read_options` raises ConfigError where a secret is not there.
+    `positions` are those that a source has committed; `incarnation` is a sink's, where it ever asked for it."""
+
+    connector: str
+    read_options: Callable[[], Mapping[str, Any]]
+    secrets: Secrets
+    positions: Mapping[str, Position]
+    incarnation: str | None
+
+
+CleanUp = Callable[[Leaving], Sequence[str]]
+"""Removes from the far side what is kept there for a connector alone. What has to stay it returns, a sentence each that says why and how to remove it
+by hand; it takes some seconds at the most."""
+
+
 @dataclass(frozen=True)
 class SinkDefinition(ConnectorDefinition):
     """A sink connector.
 
     `batch_max`: how many records a `put` gets, from the options. `open`: (options, secrets, context) -> the sink; it raises ConfigError
-    for what only it can check, and must not reach for the network.
+    for what only it can check, and must not reach for the network. `clean_up`: called for a sink that has asked for its incarnation; None: nothing
+    is kept at the far side.
     """
 
     batch_max: Callable[[Mapping[str, Any]], int]
     open: Callable[[Mapping[str, Any], Secrets, SinkContext], Sink]
+    clean_up: CleanUp | None = None
 
     @property
     def kind(self) -> OneOf["SOURCE", "SINK"]:
@@ -197,21 +220,13 @@ class SinkDefinition(ConnectorDefinition):
         return EVERY_SINK
 
 
-CLEAN_UP_S = 5
-"""How long a clean-up waits for the far side, in seconds."""
-CleanUp = Callable[[Callable[[], Mapping[str, Any]], Secrets, Mapping[str, Position]], Sequence[str]]
-
-
 @dataclass(frozen=True)
 class SourceDefinition(ConnectorDefinition):
     """A source connector.
 
     `open`: (options, secrets, context) -> the source; it raises ConfigError for what only it can check, and must not reach for the network.
     `tasks`: how many tasks have something to do, from the options (`tasks.max` is the limit); one, where it is not given.
-    `clean_up`: (options, secrets, committed positions) removes from the far side what is kept there for this connector alone, once it is dropped or
-    its positions are forgotten, its tasks at rest. The options are read when they are called, which raises ConfigError where a secret is not there.
-    What has to stay it returns, a sentence each that says why and how to remove it by hand; it takes some seconds at the most. None: nothing is kept
-    there.
+    `clean_up`: called for a source that has committed positions; None: nothing is kept at the far side.
     """
 
     open: Callable[[Mapping[str, Any], Secrets, SourceContext], Source]

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from penstock.connect.records import Position
 from penstock.log.protocol import Log, Transaction
 
-_INCARNATION = b"incarnation"
+_INCARNATION = "incarnation"
+"""The part under which a sink's incarnation is kept; a source has none."""
 _KEY_BYTES_MAX = 400  # of the 500 that a state store takes
 
 
@@ -37,11 +38,17 @@ def incarnation(log: Log, connector: str) -> str:
     """A name that the connector keeps until its positions are forgotten; drawn at the first call."""
     with log.begin() as transaction:
         state = transaction.state(_store(connector))
-        (known,) = state.get_many([_INCARNATION])
+        (known,) = state.get_many([_INCARNATION.encode()])
         if known is None:
-            known = json.dumps([_INCARNATION.decode(), {"id": secrets.token_hex(8)}]).encode()
-            state.put_many([(_INCARNATION, known)])
+            known = json.dumps([_INCARNATION, {"id": secrets.token_hex(8)}]).encode()
+            state.put_many([(_INCARNATION.encode(), known)])
     return str(json.loads(known)[1]["id"])
+
+
+def known_incarnation(log: Log, connector: str) -> str | None:
+    """That name, where it was drawn."""
+    known = load(log, connector).get(_INCARNATION)
+    return None if known is None else str(known["id"])
 
 
 def forget(log: Log, connector: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal as OneOf
 
 from penstock.connect import positions
-from penstock.connect.contract import Definition, SinkDefinition, SourceDefinition, definition_of
+from penstock.connect.contract import Definition, Leaving, SinkDefinition, SourceDefinition, definition_of
 from penstock.connect.delivery import TopicContext, prepare
 from penstock.connect.folders import Folders
 from penstock.connect.intake import Context, Writing
@@ -209,12 +209,13 @@ class ConnectRuntime:
         self._find(name)
         positions.change(self._worker.log, name, changes)
 
-    def move_offsets(self, name: str, offsets: Mapping[tuple[str, int], int | None]) -> None:
+    def move_offsets(self, name: str, offsets: Mapping[tuple[str, int], int | None]) -> list[str]:
         """Have a sink, which must be at rest, go on from other offsets, (topic, partition) -> offset; None: from the log's start. What it delivered
-        before counts for nothing at a far side that remembers it."""
-        self._find(name)
+        before counts for nothing at a far side that remembers it. What stays there, a sentence each."""
+        left = self._clean_up(name, self._find(name))
         positions.forget(self._worker.log, name)
         self._worker.log.commit_offsets(f"connect-{name}", {place: offset or 0 for place, offset in offsets.items()})
+        return left
 
     def topics(self, name: str) -> list[str]:
         """The topics that a connector has read or written since the process started, or since `forget_topics`."""
@@ -236,12 +237,16 @@ class ConnectRuntime:
         return left
 
     def _clean_up(self, name: str, running: _Running) -> list[str]:
-        definition, known = running.definition, self.positions(name)
-        if not isinstance(definition, SourceDefinition) or definition.clean_up is None or not known:
+        definition, log = running.definition, self._worker.log
+        known = positions.load(log, name) if isinstance(definition, SourceDefinition) else {}
+        incarnation = positions.known_incarnation(log, name) if isinstance(definition, SinkDefinition) else None
+        if definition.clean_up is None or not (known or incarnation):
             return []
         secrets = self._worker.make_secrets(running.folder)
         try:
-            left = definition.clean_up(lambda: parse_options(definition.all_options, running.properties, secrets), secrets, known)
+            left = definition.clean_up(
+                Leaving(name, lambda: parse_options(definition.all_options, running.properties, secrets), secrets, known, incarnation)
+            )
         except Exception as error:  # noqa: BLE001 - nothing at the far side may keep a connector from being dropped
             left = [f"What is kept for it there was not removed: {error}"]
         return [secrets.redact(sentence) for sentence in left]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from penstock.connect.contract import RefusedError, SinkContext, SinkDefinition
+from penstock.connect.contract import CLEAN_UP_S, Leaving, RefusedError, SinkContext, SinkDefinition
 from penstock.connect.databases.address import CONNECTION_OPTIONS, database_url, open_engine, shown
 from penstock.connect.databases.failures import failure
 from penstock.connect.databases.places import Places
@@ -16,7 +16,7 @@ from penstock.connect.databases.target import Target, absent, bound, create, fin
 from penstock.connect.options import Option
 from penstock.connect.records import Record
 from penstock.connect.secrets import Secrets
-from penstock.errors import ConfigError, ConnectorError
+from penstock.errors import ConfigError, ConnectorError, Error
 from penstock.sql.types import BIGINT, INTEGER, STRING, SqlType
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 KAFKA_KEYS = ("__connect_topic", "__connect_partition", "__connect_offset")
 _KAFKA_TYPES: tuple[SqlType, ...] = (STRING, INTEGER, BIGINT)
+
+PLACES_TABLE = "penstock_offsets"
 
 OPTIONS = (
     *CONNECTION_OPTIONS,
@@ -59,7 +61,7 @@ OPTIONS = (
         "offsets.table.name",
         "string",
         "The table in which the sink keeps its own place in mode `insert`, so that no row is written twice; empty: it keeps none.",
-        "penstock_offsets",
+        PLACES_TABLE,
     ),
 )
 
@@ -118,7 +120,7 @@ class JdbcSink:
             engine = open_engine(self._options, self._secrets)
             name = self._options["offsets.table.name"]
             if name and self._mode == "insert":
-                places = Places(name, f"{self._context.connector}/{self._context.incarnation()}")
+                places = _places(name, self._context.connector, self._context.incarnation())
                 self._places = places if places.create(engine) else None
             self._engine = engine
         return self._engine
@@ -263,6 +265,31 @@ def _check(options: Mapping[str, Any]) -> None:
         raise ConfigError("'table.name.format' names no table.")
 
 
+def _places(table: str, connector: str, incarnation: str) -> Places:
+    return Places(table, f"{connector}/{incarnation}")
+
+
+def _clean_up(leaving: Leaving) -> list[str]:
+    """Remove the places; the table stays, which other sinks may use."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    places, where = _places(PLACES_TABLE, leaving.connector, leaving.incarnation or ""), "the database"
+    try:
+        options = {**leaving.read_options(), "connection.timeout.ms": CLEAN_UP_S * 1000}
+        places = _places(options["offsets.table.name"] or PLACES_TABLE, leaving.connector, leaving.incarnation or "")
+        where = shown(database_url(options, leaving.secrets)[0])
+        engine = open_engine(options, leaving.secrets)
+        try:
+            places.remove(engine, CLEAN_UP_S)
+        except SQLAlchemyError as error:
+            raise failure(error, "Removing it", leaving.secrets) from None
+        finally:
+            engine.dispose()
+    except Error as error:
+        return [f"Its place stays in {where}, which harms nothing: {error.what} To remove it: {places.removal()}"]
+    return []
+
+
 DEFINITION = SinkDefinition(
     class_names=("JdbcSink", "JdbcSinkConnector", "io.confluent.connect.jdbc.JdbcSinkConnector"),
     summary="Writes records into tables of PostgreSQL, MySQL, MariaDB, SQLite and others: insert, upsert, update, delete.",
@@ -272,7 +299,8 @@ quoted. What is nested is written as JSON, a list into PostgreSQL's arrays as it
 
 **No row is written twice.** `upsert`, `update` and deletes can come again and change nothing. For `insert` the sink keeps its place in a table of the
 target, `penstock_offsets`, in the same transaction as the rows; where it may not create that table it says so in the log and delivers at least once.
-A connector that is dropped and created again begins anew.
+A connector that is dropped and created again begins anew: DROP CONNECTOR removes its place from that table, which stays. Where the database is away
+then, the answer says how to remove it.
 
 A database that is away, a deadlock, a lock that is not to be had: the delivery is tried again. A row that the database refuses (a constraint, a
 value that does not fit) goes the way of `errors.tolerance`; so does a tombstone where `delete.enabled` is false. A table or column that is not there
@@ -291,4 +319,5 @@ CREATE SINK CONNECTOR warehouse WITH (
     options=OPTIONS,
     batch_max=lambda options: int(options["batch.size"]),
     open=JdbcSink,
+    clean_up=_clean_up,
 )

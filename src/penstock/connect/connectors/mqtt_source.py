@@ -6,15 +6,15 @@ import secrets as random_secrets
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.connect.contract import CLEAN_UP_S, SourceContext, SourceDefinition
+from penstock.connect.contract import CLEAN_UP_S, Leaving, SourceContext, SourceDefinition
 from penstock.connect.mqtt.connection import OPTIONS as CONNECTION
 from penstock.connect.mqtt.connection import Broker, Connection
 from penstock.connect.options import REQUIRED, Option
-from penstock.connect.records import Position, SourceBatch, SourceRecord
+from penstock.connect.records import SourceBatch, SourceRecord
 from penstock.connect.secrets import Secrets
 from penstock.errors import ConfigError, Error
 
@@ -222,14 +222,14 @@ def _check_filter(topic: str) -> None:
         )
 
 
-def _clean_up(read_options: Callable[[], Mapping[str, Any]], secrets: Secrets, positions: Mapping[str, Position]) -> list[str]:
+def _clean_up(leaving: Leaving) -> list[str]:
     """End the session that the broker keeps: one who connects by its name and wants a clean one does that."""
-    client = positions.get(PART, {}).get("client")
+    client = leaving.positions.get(PART, {}).get("client")
     if client is None:
         return []
     where = "the broker"
     try:
-        options = read_options()
+        options = leaving.read_options()
         where = ", ".join(options["mqtt.server.uri"])
         Broker({**options, "mqtt.connect.timeout.seconds": CLEAN_UP_S}).connect(client, clean_session=True).close()
     except Error as error:

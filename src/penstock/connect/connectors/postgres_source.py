@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock.connect.changes.capture import Capture, SnapshotTable
@@ -16,11 +16,11 @@ from penstock.connect.changes.postgres_columns import Rendering, column_of
 from penstock.connect.changes.postgres_database import SESSION, ConsistentReading, PostgresDatabase, TableColumns, create_slot
 from penstock.connect.changes.postgres_made import Made
 from penstock.connect.changes.postgres_stream import EPOCH_US, KeepAlive, ReplicationConnection, ReplicationStream
-from penstock.connect.contract import CLEAN_UP_S, RetriableError, SourceContext, SourceDefinition
+from penstock.connect.contract import CLEAN_UP_S, Leaving, RetriableError, SourceContext, SourceDefinition
 from penstock.connect.databases.address import need
 from penstock.connect.databases.local_files import authorities, host
 from penstock.connect.options import REQUIRED, Option
-from penstock.connect.records import Position, SourceBatch, SourceRecord
+from penstock.connect.records import SourceBatch, SourceRecord
 from penstock.connect.secrets import Secrets
 from penstock.errors import ConnectorError, Error
 from penstock.sql.types import BIGINT, STRING, Field, Struct
@@ -313,10 +313,10 @@ def _conninfo(options: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _clean_up(read_options: Callable[[], Mapping[str, Any]], secrets: Secrets, positions: Mapping[str, Position]) -> list[str]:
-    made = Made.of(positions)
+def _clean_up(leaving: Leaving) -> list[str]:
+    made, secrets = Made.of(leaving.positions), leaving.secrets
     try:
-        options = read_options()
+        options = leaving.read_options()
         database = PostgresDatabase(_conninfo(options, secrets) | {"connect_timeout": CLEAN_UP_S}, secrets.redact)
     except Error as error:
         return made.left(error.what)

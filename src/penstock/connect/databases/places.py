@@ -47,6 +47,8 @@ class Places:
             with engine.begin() as connection:
                 self._table.create(connection, checkfirst=True)
         except sqlalchemy.exc.DBAPIError as error:
+            if not error.connection_invalidated and sqlalchemy.inspect(engine).has_table(self._table.name):
+                return True  # another sink, which began at the same moment, was quicker
             if error.connection_invalidated or isinstance(error, sqlalchemy.exc.OperationalError):
                 raise
             _logger.warning("the table %s cannot be made; rows may be written twice after a crash: %s", self._table.name, error.orig)
@@ -75,6 +77,25 @@ class Places:
     def passed(self, records: Sequence[Record]) -> None:
         """The transaction is committed: from here on deliveries are new."""
         self._began.add((records[0].stands_in, records[0].partition))
+
+    def remove(self, engine: sqlalchemy.Engine, wait_s: int) -> None:
+        """Forget every place of the connector, which writes no more. A row that somebody else has locked is waited for, at most `wait_s` seconds."""
+        import sqlalchemy
+
+        wait = {"postgresql": f"SET LOCAL lock_timeout = '{wait_s}s'", "mysql": f"SET innodb_lock_wait_timeout = {wait_s}"}
+        wait["mariadb"] = wait["mysql"]
+        with engine.begin() as connection:
+            if sqlalchemy.inspect(connection).has_table(self._table.name):
+                if engine.dialect.name in wait:
+                    connection.execute(sqlalchemy.text(wait[engine.dialect.name]))
+                connection.execute(self._removal())
+
+    def removal(self) -> str:
+        """The statement that does so by hand."""
+        return " ".join(str(self._removal().compile(compile_kwargs={"literal_binds": True})).split()) + ";"
+
+    def _removal(self) -> sqlalchemy.Delete:
+        return self._table.delete().where(self._table.c.connector == self._connector)
 
     def _of(self, place: tuple[str, int]) -> list[Any]:
         columns = self._table.c

@@ -57,16 +57,16 @@ async def alter(hall: Hall, request: Request) -> Response:
     if not isinstance(given, list) or not given or not all(isinstance(each, dict) and isinstance(each.get("partition"), dict) for each in given):
         raise Refusal(400, 'The request has no offsets. Write {"offsets": [{"partition": {...}, "offset": {...}}, ...]}.')
 
-    def altered() -> None:
+    def altered() -> list[str]:
         with hall.db.alone():
             connector = _stopped(hall.db, name_of(request))
-            if connector.kind == "SOURCE":
-                hall.db.connectors.move(connector.name, dict(_position(each) for each in given))
-            else:
-                hall.db.connectors.move_offsets(connector.name, dict(_offset(hall.db, connector, each) for each in given))
+            if connector.kind == "SINK":
+                return hall.db.connectors.move_offsets(connector.name, dict(_offset(hall.db, connector, each) for each in given))
+            hall.db.connectors.move(connector.name, dict(_position(each) for each in given))
+            return []
 
-    await hall.run(altered)
-    return answer({"message": "The offsets for this connector have been altered successfully"})
+    left = await hall.run(altered)
+    return answer({"message": ". ".join(["The offsets for this connector have been altered successfully", *left])})
 
 
 @endpoint(
