@@ -107,6 +107,9 @@ STREAM = "CREATE STREAM S (K INT KEY, V INT, W STRING) WITH (KAFKA_TOPIC='t', VA
     (STREAM.format("KEY_FORMAT='JSN'"), "Unknown format: JSN. Did you mean JSON"),
     (STREAM.format("VALUE_DELIMITER=';'"), "JSON does not support the following configs: [delimiter]."),
     (STREAM.format("VALUE_SCHEMA_FULL_NAME='x'"), "JSON does not support the following configs: [fullSchemaName]."),
+    (STREAM.replace("JSON", "AVRO").format("VALUE_SCHEMA_FULL_NAME=' '"), "fullSchemaName cannot be empty"),
+    (STREAM.replace("JSON", "AVRO").format("VALUE_AVRO_SCHEMA_FULL_NAME=''"), "fullSchemaName cannot be empty"),
+    (STREAM.replace("JSON", "AVRO").format("VALUE_SCHEMA_FULL_NAME='com.1st-acme'"), "'com.1st-acme' cannot be the full name of a schema."),
     (STREAM.format("KEY_SCHEMA_ID=1"), "KEY_FORMAT should support schema inference when KEY_SCHEMA_ID is provided. Current format is KAFKA."),
     (STREAM.format("WRAP_SINGLE_VALUE=true"), "'WRAP_SINGLE_VALUE' is only valid for single-field value schemas."),
     (STREAM.format("TIMESTAMP='X'"), "The TIMESTAMP column set in the WITH clause does not exist in the schema: 'X'."),
@@ -146,10 +149,14 @@ def test_refusals(statement: str, message: str) -> None:
 
 
 def test_a_pinned_schema_is_what_the_result_must_be() -> None:
-    world = World(ids={1: (Column("A", INTEGER), Column("B", STRING)), 2: (Column("B", STRING), Column("A", INTEGER)), 3: (Column("A", Struct(())),)})
+    world = World(ids={1: (Column("A", INTEGER), Column("B", STRING)), 2: (Column("B", STRING), Column("A", INTEGER)), 3: (Column("A", Struct(())),),
+                       4: (Column("ROWVAL", INTEGER),), 5: (Column("ROWVAL", STRING),)})
     world.run("CREATE STREAM S (A INT) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');")
     world.plan("CREATE STREAM OK WITH (VALUE_FORMAT='AVRO', VALUE_SCHEMA_ID=1) AS SELECT A FROM S;")
     with pytest.raises(SqlError, match=r"The following value columns are changed, missing or reordered: \[`A` INTEGER\]"):
         world.plan("CREATE STREAM BAD WITH (VALUE_FORMAT='AVRO', VALUE_SCHEMA_ID=2) AS SELECT A FROM S;")
+    world.plan("CREATE STREAM UNWRAPPED WITH (VALUE_FORMAT='AVRO', VALUE_SCHEMA_ID=4, WRAP_SINGLE_VALUE=FALSE) AS SELECT A FROM S;")
+    with pytest.raises(SqlError, match=r"missing or reordered: \[`A` INTEGER\]. Schema from schema registry is \[`ROWVAL` STRING\]"):
+        world.plan("CREATE STREAM BAD WITH (VALUE_FORMAT='AVRO', VALUE_SCHEMA_ID=5, WRAP_SINGLE_VALUE=FALSE) AS SELECT A FROM S;")
     with pytest.raises(SqlError, match="There is no schema with the id 9"):
         world.plan("CREATE STREAM BAD WITH (VALUE_FORMAT='AVRO', VALUE_SCHEMA_ID=9) AS SELECT A FROM S;")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from penstock.plan.scope import nearest
 from penstock.plan.steps import Column, FormatSpec
 from penstock.sql.types import Array, Map, SqlType, Struct, quote
 
+_FULL_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _OPTION_NAMES = {"DELIMITER": "delimiter", "SCHEMA_FULL_NAME": "fullSchemaName", "PROTOBUF_NULLABLE_REPRESENTATION": "nullableRepresentation"}
 """The properties of a format's own, behind KEY_ and VALUE_, and what ksqlDB calls them in its messages."""
 
@@ -78,7 +80,13 @@ def _with_options(w: With, side: str, spec: FormatSpec) -> FormatSpec:
     if nullable is not None and nullable.upper() not in ("OPTIONAL", "WRAPPER"):
         raise w.error(f"{side}_PROTOBUF_NULLABLE_REPRESENTATION is OPTIONAL or WRAPPER, but got '{nullable}'.", "Take one of them.")
     delimiter = w.text(f"{side}_DELIMITER")
-    full_name = w.text(f"{side}_SCHEMA_FULL_NAME") or (w.text("VALUE_AVRO_SCHEMA_FULL_NAME") if side == "VALUE" else None)
+    full_name = w.text(f"{side}_SCHEMA_FULL_NAME")
+    if full_name is None and side == "VALUE":
+        full_name = w.text("VALUE_AVRO_SCHEMA_FULL_NAME")
+    if full_name is not None and not full_name.strip():
+        raise w.error(f"fullSchemaName cannot be empty, as {side}_SCHEMA_FULL_NAME is.", "Write a name like 'com.acme.Reading'.")
+    if full_name is not None and not _FULL_NAME.fullmatch(full_name):
+        raise w.error(f"'{full_name}' cannot be the full name of a schema.", "Write words of letters, digits and underscores with dots between them.")
     return replace(spec, delimiter=_delimiter(w, side, delimiter) if delimiter is not None else spec.delimiter,
                    full_schema_name=full_name, schema_id=schema_id, nullable=nullable.upper() if nullable else spec.nullable)
 

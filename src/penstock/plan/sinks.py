@@ -198,8 +198,9 @@ def _check_pinned(w: With, schema: Schema, topic: str, formats: tuple[steps.Form
         if registered is None:
             raise w.error(f"There is no schema with the id {spec.schema_id}.", "Register it first.")
         changed = [c for c, r in _padded(columns, registered) if c != r]
-        if is_key and len(columns) == len(registered) and all(c.type == r.type for c, r in zip(columns, registered, strict=True)):
-            changed = []  # an unwrapped key has no names in its schema
+        unwrapped = is_key or spec.wrap_single is False
+        if unwrapped and len(columns) == len(registered) and all(c.type == r.type for c, r in zip(columns, registered, strict=True)):
+            changed = []  # what is not wrapped has no names in its schema
         if changed:
             raise w.error(f"The following {name} columns are changed, missing or reordered: [{_listed(changed)}]. "
                           f"Schema from schema registry is [{_listed(registered)}].", "Select the columns of the schema, in its order.")
