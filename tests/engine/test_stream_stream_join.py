@@ -95,6 +95,27 @@ def test_a_join_follows_the_rules_however_it_is_cut(join: str, within: str, befo
         assert outcome(joined(join, within), inputs, "o", sizes, batching=True).by_key == expected
 
 
+@pytest.mark.parametrize(("type_", "keys"), [("INT", [10, 9, 1000, 9]), ("STRING", ["b", "ab", "B", "ab"])])
+@pytest.mark.parametrize("batching", [True, False])
+def test_rows_that_are_given_up_together_come_by_time_side_and_key(type_: str, keys: list[Any], batching: bool) -> None:
+    with Driver({}, batching=batching) as driver:
+        for statement in joined("FULL OUTER", "10 SECONDS GRACE PERIOD 0 SECONDS"):
+            driver.execute(statement.replace("K BIGINT KEY", f"K {type_} KEY"))
+        for number, key in enumerate(keys):
+            driver.send("l", key, {"A": number}, timestamp=5)
+        driver.send("r", keys[0] * 2, {"B": 7}, timestamp=5)
+        driver.send("l", keys[0] * 3, {"A": 8}, timestamp=4)
+        if not batching:
+            driver.run()
+        driver.send("r", keys[0] * 4, {"B": 9}, timestamp=60_000)
+        driver.run()
+        assert [(r.value["A"], r.value["B"]) for r in driver.read("o")] == [(8, None), (None, 7), *((a, None) for a in _by_key(keys))]
+
+
+def _by_key(keys: list[Any]) -> list[int]:
+    return sorted(range(len(keys)), key=lambda n: (keys[n].encode() if isinstance(keys[n], str) else keys[n], n))
+
+
 def test_a_day_is_kept_where_no_grace_period_is_given() -> None:
     inputs = disorderly(random.Random(5), 80, DAY // 40, DAY * 2, 2)
     expected = told(inputs, "LEFT", 3_600_000, 3_600_000, None)

@@ -20,7 +20,21 @@ import pyarrow.compute as pc
 
 from penstock.engine.operators.changes import nothing
 from penstock.engine.operators.contract import Operator
-from penstock.engine.operators.sides import EMPTY, LONGEST_AGO, NEVER, Numbers64, Picks, Rows, Side, all_marked, big_endians, joined, latest, sortable
+from penstock.engine.operators.sides import (
+    EMPTY,
+    LONGEST_AGO,
+    NEVER,
+    Numbers64,
+    Picks,
+    Rows,
+    Side,
+    all_marked,
+    big_endians,
+    joined,
+    latest,
+    sortable,
+    take,
+)
 from penstock.engine.operators.turns import Clock, Output, tick
 from penstock.engine.stage import Cycle, Stage
 from penstock.engine.state import Numbers, big_endian
@@ -201,10 +215,14 @@ class StreamStreamJoin:
         output.alone(side, now, numbers[now], times[now], numbers[now])
         closes = clock.passes(times[waiting] + self.ahead[side] + self.grace_ms)
         going = (closes != NEVER) & (later[waiting] > closes)
-        gone = waiting[going]
-        output.alone(side, gone, closes[going], times[gone], numbers[gone], closed=True)
         self.wait(cycle, side, p, waiting[(closes == NEVER) & (later[waiting] == NEVER)])
-        self.give_up(cycle, side, p, later, clock, output)
+        gone = waiting[going], closes[going], numbers[waiting[going]]
+        rows, turns, numbers = map(np.concatenate, zip(gone, self.given_up(cycle, side, p, later, clock), strict=True))
+        if len(rows):
+            times, keyed = p.rows.times[rows], len(self.step.schema.key)
+            columns = [take(c, rows) for c in p.rows.columns[:keyed]]
+            keys = self.sides[side].key_array(Rows(columns, times, [take(b, rows) for b in p.rows.bounds]))
+            output.closed(side, rows, turns, times, numbers, keys)
 
     def waiting(self, cycle: Cycle, side: int) -> Stored:
         """The store of a side's rows that have met nothing so far, by time and number."""
@@ -217,8 +235,9 @@ class StreamStreamJoin:
         keys = map(bytes.__add__, big_endians(p.rows.times[rows]), big_endians(p.numbers[rows]))
         self.waiting(cycle, side).put(list(keys), columns)
 
-    def give_up(self, cycle: Cycle, side: int, p: Partners, later: Numbers64, clock: Clock, output: Output) -> None:
-        """Add the rows of earlier cycles whose window closes in this one; those that met a partner before wait no more."""
+    def given_up(self, cycle: Cycle, side: int, p: Partners, later: Numbers64, clock: Clock) -> tuple[Numbers64, Numbers64, Numbers64]:
+        """The rows of earlier cycles whose window closes in this one without a partner, now behind the others, with their turns and numbers; those
+        that met one before wait no more."""
         store = self.waiting(cycle, side)
         met = np.flatnonzero(later[p.arrived :] != NEVER) + p.arrived
         closed, columns = store.scan(b"", big_endian(int(clock.both[-1]) - self.ahead[side] - self.grace_ms))
@@ -226,14 +245,15 @@ class StreamStreamJoin:
         partner = dict(zip(met_keys, later[met].tolist(), strict=True))
         store.delete(sorted({*met_keys, *closed}))
         if not closed:
-            return
+            none = np.zeros(0, np.int64)
+            return none, none, none
         rows = self.sides[side].loaded(columns)
         numbers = columns[-1].to_numpy(zero_copy_only=False).astype(np.int64)
         turns = clock.passes(rows.times + self.ahead[side] + self.grace_ms)
         going = np.array([partner.get(key, NEVER) for key in closed]) > turns
         at = len(p.rows) + np.arange(len(closed))
         p.rows = p.rows.followed_by(rows)
-        output.alone(side, at[going], turns[going], rows.times[going], numbers[going], closed=True)
+        return at[going], turns[going], numbers[going]
 
     # ------------------------------------------------------------------------------------------ state
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from penstock.engine.operators.sides import LONGEST_AGO, NEVER, Arrivals, Numbers64, Picks
 
@@ -54,14 +56,23 @@ class Output:
     def pairs(self, picks: Picks, turns: Numbers64, times: Numbers64, numbers: Numbers64) -> None:
         """Add pairs. `times` and `numbers` are those of the earlier rows: a turn's pairs come out in their order."""
         self.picks.append(picks)
-        self.order.append((numbers, np.zeros(len(turns), np.int64), times, np.ones(len(turns), np.int64), turns))
+        nothing = np.zeros(len(turns), np.int64)
+        self.order.append((numbers, nothing, nothing, times, np.ones(len(turns), np.int64), turns))
 
-    def alone(self, side: int, rows: Numbers64, turns: Numbers64, times: Numbers64, numbers: Numbers64, *, closed: bool = False) -> None:
-        """Add rows of one side without a partner, of these times and numbers. Where they are `closed` they come out before the pairs of their
-        turn; of those of one time the right side's first, as in Kafka Streams."""
+    def alone(self, side: int, rows: Numbers64, turns: Numbers64, times: Numbers64, numbers: Numbers64) -> None:
+        """Add rows of one side that go out without a partner as they come, of these times and numbers."""
+        self._alone(side, rows, (numbers, np.zeros(len(rows), np.int64)), times, 1, turns)
+
+    def closed(self, side: int, rows: Numbers64, turns: Numbers64, times: Numbers64, numbers: Numbers64, keys: pa.Array) -> None:
+        """Add rows of one side whose window closed without a partner: before the pairs of their turn, by time; of those of one time the right side's
+        first, and of one side by key, as in Kafka Streams."""
+        ranks = pc.rank(keys, tiebreaker="dense").to_numpy(zero_copy_only=False).astype(np.int64)
+        self._alone(side, rows, (numbers, ranks), times, 0, turns)
+
+    def _alone(self, side: int, rows: Numbers64, own: tuple[Numbers64, Numbers64], times: Numbers64, place: int, turns: Numbers64) -> None:
         none = np.full(len(rows), -1)
         self.picks.append((none, rows) if side else (rows, none))
-        self.order.append((numbers, np.full(len(rows), 1 - side), times, np.full(len(rows), 0 if closed else 1), turns))
+        self.order.append((*own, np.full(len(rows), 1 - side), times, np.full(len(rows), place), turns))
 
     def sorted(self) -> tuple[Picks, Numbers64]:
         """All rows in the order in which they come out, and at whose turn each does."""
