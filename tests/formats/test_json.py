@@ -159,6 +159,18 @@ def test_batches_read_as_records_do(sample: list[bytes], nulls: int) -> None:
             assert list(map(repr, plain_values(one, column.type))) == list(map(repr, plain_values(other, column.type))), column
 
 
+@pytest.mark.parametrize("usual", ["9", "2.5", "-3", "-0.5"])
+def test_what_nobody_reads_must_be_json_too(usual: str) -> None:
+    wanted = columns(A=sql.BIGINT)
+    odd = [*NASTY, "--1", "-1-", "1..2", "1.2-3", "-1.5-", "1-.5", "1.-5"]
+    for texts in (odd, *([text] * 60 for text in odd)):
+        data = pa.array([f'{{"Z":{text},"A":1}}'.encode("utf-8", "surrogatepass") for text in [usual] * 60 + texts + [usual]], pa.binary())
+        exact = decode_rows(wanted, row_decoder(wanted, unwrapped=False), data)
+        got = decoder("JSON", wanted, VALUE, EmbeddedRegistry(MemoryStore()))(data)
+        assert list(got.errors) == list(exact.errors)
+        assert got.columns[0].equals(exact.columns[0])
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(scalar, min_size=1, max_size=8), st.sampled_from([sql.BIGINT, sql.DOUBLE, sql.STRING, sql.BOOLEAN, sql.Decimal(4, 1)]))
 def test_bare_values_read_as_records_do(texts: list[str], type_: sql.SqlType) -> None:

@@ -267,7 +267,7 @@ def _check(token: Token, text: Text, starts: Ints, ends: Ints, good: Bools) -> N
         case "boolean":
             _booleans(text, starts, ends, good)
         case "number":
-            _numbers(text, starts, ends, good, _not_in_numbers, 25, pa.float64())
+            _one_number_each(_plain_numbers(text, starts, ends, good, _not_in_numbers, 25), good)
         case "null":
             good &= _is_null(text, starts, ends)
 
@@ -326,6 +326,20 @@ def _plain_numbers(text: Text, starts: Ints, ends: Ints, good: Bools, wrong: Wro
     _spoil(array, wrong, spoilt)
     good &= spoilt
     return _with_nulls(array, ~(fine & spoilt), pa.string())
+
+
+def _one_number_each(numbers: pa.Array, good: Bools) -> None:
+    """Mark as not good the rows whose bytes, which are a number's, are none together: 1-2, 1.2.3."""
+    content, offsets = _contents(numbers)
+    begins, ends = offsets[:-1], offsets[1:]
+    points = np.flatnonzero(content == ord("."))
+    if len(points) and not (len(points) == len(numbers) and (points >= begins).all() and (points < ends).all()):
+        rows = np.searchsorted(offsets, points, side="right") - 1
+        good[rows[1:][rows[1:] == rows[:-1]]] = False
+    signs = np.flatnonzero(content == ord("-"))
+    if len(signs):
+        rows = np.searchsorted(offsets, signs, side="right") - 1
+        good[rows[signs > begins[rows]]] = False
 
 
 def _read(numbers: pa.Array, type_: pa.DataType, good: Bools) -> pa.Array:
