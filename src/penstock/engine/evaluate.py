@@ -26,6 +26,9 @@ REASONS_MAX = 20
 """How many rows of one expression and batch are asked for their own reason; the others share the first one's."""
 
 
+ROWS_IN_ONE_CHUNK = 1 << 22
+"""A result of no more rows comes as plain arrays, which nobody need put together."""
+
 NULL_IN_LAMBDA = " is NULL in a lambda"
 """What a text says that stands for arithmetic with NULL: see `engine.sql`."""
 NO_VALUE = re.compile(rf"Could not convert string ['\"](.* is no [A-Z]+(?:\(\d+, ?\d+\))?|.*{NULL_IN_LAMBDA}.*)['\"] to ", re.DOTALL)
@@ -181,7 +184,7 @@ class Evaluator:
             result = self._prepared.run(sql, tables)
             if result is None:
                 self._register(tables)
-                result = self.connection.sql(sql).to_arrow_table()
+                result = self.connection.sql(sql).to_arrow_table(ROWS_IN_ONE_CHUNK)
             return result
         except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
             kind = FunctionError if FAILED.search(str(error)) else EvaluationError

@@ -49,11 +49,10 @@ class Keys:
         """The keys of rests (binary) in order, and which row each one is. `groups` gives the number of each row's prefix, of which there is
         else one; prefixes are sorted, and each is some row's."""
         hashes = hashed(rest)
+        order = rising(hashes, groups)
         if groups is None:
-            order = rising(hashes)
             starts = np.array([0, len(hashes)] if len(hashes) else [0])
             return Keys(tuple(prefixes) if len(hashes) else (), starts, hashes[order], taken(rest, order)), order
-        order = np.lexsort((hashes, groups))
         starts = np.searchsorted(groups[order], np.arange(len(prefixes) + 1))
         return Keys(tuple(prefixes), starts, hashes[order], taken(rest, order)), order
 
@@ -136,6 +135,9 @@ class Keys:
         if among is not None:
             open_ = among[rows]
             rows, there = rows[open_], there[open_]
+        if len(here) * FEW_TAKEN < len(there):
+            may = any_of(there, here)
+            rows, there = rows[may], there[may]
         at = np.searchsorted(here, there)
         while len(rows):
             alike = at < len(here)
@@ -146,6 +148,16 @@ class Keys:
             # two keys may have one hash: those that met another's look at the next
             rows, there, at = rows[~same], there[~same], at[~same] + 1
         return found
+
+
+def any_of(many: Hashes, few: Hashes) -> Flags:
+    """Which of many rising numbers are among few."""
+    starts, ends = np.searchsorted(many, few), np.searchsorted(many, few, "right")
+    steps = np.zeros(len(many) + 1, np.int64)
+    np.add.at(steps, starts, 1)
+    np.add.at(steps, ends, -1)
+    found: Flags = np.cumsum(steps[:-1]) > 0
+    return found
 
 
 NO_KEYS = Keys((), np.zeros(1, np.int64), np.zeros(0, np.uint64), pa.array([], pa.binary()))
@@ -211,18 +223,22 @@ def offsets_of(keys: pa.Array) -> npt.NDArray[np.int32]:
     return np.frombuffer(keys.buffers()[1], np.int32)[keys.offset : keys.offset + len(keys) + 1]
 
 
-def rising(hashes: Hashes) -> Numbers:
-    """The order in which the hashes rise; the first of the same stays before."""
-    # the upper bits of each with its number in the lower ones: numbers are sorted in half the time that places are
-    bits = np.uint64(len(hashes).bit_length())
-    packed = hashes >> bits << bits
-    packed |= np.arange(len(hashes), dtype=np.uint64)
-    packed.sort()
-    order: Numbers = (packed & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)
-    ordered = hashes[order]
-    if (ordered[1:] >= ordered[:-1]).all():
+def rising(hashes: Hashes, groups: Numbers | None = None) -> Numbers:
+    """The order in which the hashes rise, within each group where there are groups; the first of the same stays before."""
+    # NumPy sorts 16 bits by counting, in a third of the time that it takes for 64; two such sorts leave little to do
+    lower, upper = ((hashes >> np.uint64(bits)).astype(np.uint16) for bits in (32, 48))
+    order: Numbers = np.argsort(lower, kind="stable")
+    order = order[np.argsort(upper[order], kind="stable")]
+    halves = (hashes >> HALF)[order]
+    alike = np.zeros(len(order) + 1, bool)  # whether a place shares its upper half with the one before
+    alike[1:-1] = halves[1:] == halves[:-1]
+    rest = np.flatnonzero(alike[:-1] | alike[1:])
+    some = order[rest]
+    order[rest] = some[np.argsort(hashes[some], kind="stable")]
+    if groups is None:
         return order
-    return np.argsort(hashes, kind="stable")  # two hashes differ by the lower bits alone
+    few = len(groups) and int(groups.max()) < 1 << 16
+    return order[np.argsort(groups[order].astype(np.uint16) if few else groups[order], kind="stable")]
 
 
 def taken(keys: pa.Array, order: Numbers) -> pa.Array:
