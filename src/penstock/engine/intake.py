@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 import numpy as np
 import pyarrow as pa
 
@@ -12,6 +15,7 @@ from penstock.log.protocol import Log, Snapshot
 
 BATCH_RECORDS_MAX = 200_000
 BATCH_BYTES_MAX = 64 << 20
+ROWS_REPEATED = 1 << 17
 RECORD_BYTES = 80
 """Where so many bytes for each wanted record are more, that much is read."""
 
@@ -65,8 +69,10 @@ class Intake:
     ) -> tuple[Origin, dict[tuple[str, int], int]] | None:
         """The next records where only one partition has any: they are in order, and need not be in memory all at once."""
         origin, count, position = Origin(), 0, self.positions[place]
+        # in one piece, so that it does not stand between the memory of the parts, which is freed
+        places = np.arange(min(limit, snapshot.end_offset(*place) - position))
         for batch in snapshot.read_parts(*place, position, max_records=limit, max_bytes=most_bytes):
-            self.deal(origin, {place: batch}, [np.arange(count, count + batch.num_rows)])
+            self.deal(origin, {place: batch}, [places[count : count + batch.num_rows]])
             count, position = count + batch.num_rows, behind(batch)
         return (origin, {place: position}) if count else None
 
@@ -79,13 +85,22 @@ class Intake:
         for ((topic, partition), batch), turns_of in zip(read.items(), places, strict=True):
             for turn, number in enumerate(readers[topic]):
                 span = turns_of if most == 1 else turns_of * most + turn
-                origin.parts.append((number, topic, partition, pa.array(span), batch["offset"]))
+                origin.parts.append((number, topic, partition, pa.array(span), offsets_of(batch)))
                 if batch["headers"].null_count < batch.num_rows:
                     origin.headed.append((pa.array(span), batch["headers"]))
                 mine[number].append((partition, batch, span))
         for source, share in zip(self.sources, mine, strict=True):
             if (records := gather(share)) is not None:
                 source.take(records)
+
+
+def offsets_of(batch: pa.RecordBatch) -> Sequence[int]:
+    """The offsets of records, in no memory where they follow one another."""
+    first, after = int(batch["offset"][0].as_py()), behind(batch)
+    if after - first == batch.num_rows:
+        return range(first, after)
+    offsets: Sequence[int] = batch["offset"].to_numpy()
+    return offsets
 
 
 def behind(batch: pa.RecordBatch) -> int:
@@ -105,12 +120,23 @@ def gather(share: list[tuple[int, pa.RecordBatch, np.ndarray]]) -> Records | Non
     """One source's records of all its partitions, in order."""
     if not share:
         return None
-    places = np.concatenate([span for _, _, span in share])
-    partitions = np.concatenate([np.full(batch.num_rows, partition, np.int32) for partition, batch, _ in share])
     names = ("offset", "timestamp", "key", "value", "headers")
-    columns = [pa.concat_arrays([batch[name] for _, batch, _ in share]) if len(share) > 1 else share[0][1][name] for name in names]
-    if len(share) > 1:
-        index = np.argsort(places, kind="stable")
-        rows = pa.array(index)
-        places, partitions, columns = places[index], partitions[index], [column.take(rows) for column in columns]
-    return Records(pa.array(places), pa.array(partitions), *columns)
+    if len(share) == 1:
+        partition, batch, places = share[0]
+        return Records(pa.array(places), repeated(partition, batch.num_rows), *(batch[name] for name in names))
+    order = pa.array(np.argsort(np.concatenate([span for _, _, span in share]), kind="stable"))
+    places = pa.concat_arrays([pa.array(span) for _, _, span in share])
+    partitions = pa.concat_arrays([repeated(partition, batch.num_rows) for partition, batch, _ in share])
+    columns = [pa.concat_arrays([batch[name] for _, batch, _ in share]) for name in names]
+    return Records(*(column.take(order) for column in (places, partitions, *columns)))
+
+
+def repeated(partition: int, rows: int) -> pa.Array:
+    """The partition of so many rows: of a part's a slice of one array."""
+    return partition_column(partition).slice(0, rows) if rows <= ROWS_REPEATED else pa.array(np.full(rows, partition, np.int32))
+
+
+@lru_cache(maxsize=16)
+def partition_column(partition: int) -> pa.Array:
+    """The same partition for many rows."""
+    return pa.array(np.full(ROWS_REPEATED, partition, np.int32))

@@ -109,6 +109,9 @@ class Runtime:
                 if not running.paused:
                     running.task = running.task or running.make()
                     busy |= running.task.step()
+        for running in list(self.queries.values()):
+            if running.task is not None:
+                running.task.rest()
 
     def wait_idle(self, timeout_s: float | None = None) -> bool:
         """Wait until every query has processed all that is in the log now, and what came of it; one in ERROR is not waited for. False where time
@@ -142,6 +145,8 @@ class Runtime:
                     version = self.log.version()
                     if not self._step(running):
                         self._settle(running, version)
+                        if running.task is not None:
+                            running.task.rest()
                         self.log.watch(version, WATCH_S)
                 except StorageLostError as error:
                     self._fail(running, error)

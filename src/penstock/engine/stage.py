@@ -17,7 +17,7 @@ Operators that keep no state only add to the SQL, so that DuckDB runs a chain of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -95,8 +95,7 @@ class Fault:
 class Origin:
     """Where the rows of a batch came from: by place (`_g`), the topic, partition and offset."""
 
-    topics: list[str] = field(default_factory=list)
-    parts: list[tuple[int, str, int, pa.Array, pa.Array]] = field(default_factory=list)  # (source number, topic, partition, places, offsets)
+    parts: list[tuple[int, str, int, pa.Array, Sequence[int]]] = field(default_factory=list)  # (source number, topic, partition, places, offsets)
     headed: list[tuple[pa.Array, pa.Array]] = field(default_factory=list)  # (places, headers) of the parts that have any headers
 
     @property
@@ -110,7 +109,7 @@ class Origin:
             rising = places.to_numpy()  # a view; a batch may have a fault for each of its records
             number = int(np.searchsorted(rising, place))
             if number < len(rising) and rising[number] == place:
-                return topic, partition, offsets[number].as_py()
+                return topic, partition, int(offsets[number])
         return "", -1, -1
 
     def headers(self, places: pa.Array) -> pa.Array | None:

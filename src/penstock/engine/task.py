@@ -100,10 +100,11 @@ class Task:
     def take(self) -> tuple[Origin, dict[tuple[str, int], int]] | None:
         """Give the sources what is waiting, at most a batch; None where nothing is."""
         with self.log.snapshot() as snapshot:
-            taken = self.intake.take(snapshot, min(self.limit, self.batch_records))
-        if taken is None:
-            memory.give_back(self.query)
-        return taken
+            return self.intake.take(snapshot, min(self.limit, self.batch_records))
+
+    def rest(self) -> None:
+        """Nothing is waiting: give back the memory that was kept for the next batch."""
+        memory.give_back(self.query)
 
     def process(self, origin: Origin, positions: dict[tuple[str, int], int], *, careful: bool = False) -> None:
         """One cycle over the records that the sources were given. Raises EvaluationError where a row fails, in a careful cycle where that is no

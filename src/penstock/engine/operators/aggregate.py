@@ -170,7 +170,7 @@ class Aggregate:
         times = Numbers(cycle.state(f"{self.name}/times"))
         if self.step.window:
             stage = self.on_time(cycle, stage, times)
-        batch = cycle.table(self.batch_sql(cycle, stage))
+        batch = self.partial_rows(cycle, stage)
         cycle.spent(stage.sql)
         if batch.num_rows == 0:
             return empty_stage(self.step, self.grouping, old=self.old)
@@ -182,8 +182,16 @@ class Aggregate:
         self.expire(cycle, times, reached)
         return self.emit(cycle, changes if closed is None else closed)
 
+    def partial_rows(self, cycle: Cycle, stage: Stage) -> pa.Table:
+        """The partial rows: columns c (key, carried), s (partial state), meta."""
+        rows = cycle.table(self.batch_sql(cycle, stage))
+        if "_p" not in rows.column_names:
+            assert stage.partition is not None
+            rows = rows.append_column("_p", pa.array(np.full(rows.num_rows, stage.partition, np.int32)))
+        return rows if "_g" in rows.column_names else rows.append_column("_g", rows["_o"])
+
     def batch_sql(self, cycle: Cycle, stage: Stage) -> str:
-        """SQL of the partial rows: columns c (key, carried), s (partial state), meta."""
+        """SQL of the partial rows; without `_p` where all have one, and without `_g` where it is `_o`."""
         compiler = Compiler(stage.columns)
         columns = [compiler.columns[c.name] for c in stage.schema.key] + [compiler.columns[name] for name in self.step.carried]
         named = [f"{sql} AS c{i}" for i, sql in enumerate(columns)]
@@ -192,8 +200,8 @@ class Aggregate:
         # a record without a key belongs to no group; where the groups' key has several columns the step before has seen to it
         known = f"_present AND {keys[0]} IS NOT NULL" if len(keys) == 1 else "_present"
         # each thing to group by, and each maximum to keep, costs a batch of many groups a tenth of its time
-        one = None if stage.partition is None else f"CAST({stage.partition} AS INTEGER) AS _p"
-        group = [*([] if one else ["_p"]), "_ws", *keys] if self.step.window else keys or ["1"]
+        several = stage.partition is None
+        group = [*(["_p"] if several else []), "_ws", *keys] if self.step.window else keys or ["1"]
         if cycle.every_change:
             over = f" OVER (PARTITION BY {', '.join(group)} ORDER BY _o ROWS UNBOUNDED PRECEDING)"
             partials = self.grouping.partials(compiler, over)
@@ -205,8 +213,9 @@ class Aggregate:
             keyed = len(stage.schema.key)
             named = [n if i < keyed else f"any_value({columns[i]}) AS c{i}" for i, n in enumerate(named)]
             partials = self.grouping.partials(compiler, "")
-            meta = ["max(_t) AS _t", one or ("_p" if self.step.window else "any_value(_p) AS _p"), "max(_o) AS _o"]
-            meta.append(f"max({'_o' if stage.in_place else '_g'}) AS _g")
+            meta = ["max(_t) AS _t", "max(_o) AS _o"]
+            meta += [] if stage.in_place else ["max(_g) AS _g"]
+            meta += ["_p" if self.step.window else "any_value(_p) AS _p"] if several else []
             meta += ["_ws"] if self.step.window else []
             sql = (
                 f"SELECT {', '.join([*named, *partials, *meta])} FROM {source} WHERE {known} "

@@ -69,7 +69,8 @@ class Part:
 
     places: pa.Array
     partitions: pa.Array
-    offsets: pa.Array
+    offsets: pa.Array | None
+    """Where the query asks for ROWOFFSET."""
     timestamps: pa.Array
     headers: pa.Array
     key: Decoded
@@ -128,7 +129,8 @@ class Source:
         keys, starts, ends = split_windows(records.keys, self.step.window)
         times = pa.array(records.timestamps.to_numpy().copy())  # they may lie in the same memory as the values
         key, value = self.key_decoder(keys), self.value_decoder(records.values)
-        return Part(records.places, records.partitions, records.offsets, times, records.headers, key, value, starts, ends)
+        offsets = records.offsets if "ROWOFFSET" in self.step.pseudo else None
+        return Part(records.places, records.partitions, offsets, times, records.headers, key, value, starts, ends)
 
     # ------------------------------------------------------------------------------------------ columns to rows
 
