@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from penstock.engine.keys import HASHED_TOGETHER, hashed, rising, taken
+from penstock.engine.keys import HASHED_TOGETHER, NO_KEYS, Keys, hashed, rising, taken
 
 
 def rests(seed: int, lengths: Sequence[int]) -> pa.Array:
@@ -29,8 +29,34 @@ def test_an_order_by_hash_keeps_the_first_of_the_same_before() -> None:
     rng = np.random.default_rng(7)
     far = rng.integers(0, 2**63, 5_000).astype(np.uint64)
     near = (np.uint64(1) << np.uint64(40)) + rng.integers(0, 50, 5_000).astype(np.uint64)  # they differ by their lowest bits alone
-    for hashes in (far, near, np.concatenate([far, far[::-1]]), np.zeros(3, np.uint64), np.zeros(0, np.uint64)):
+    halves = (rng.integers(0, 20, 5_000).astype(np.uint64) << np.uint64(32)) + rng.integers(0, 20, 5_000).astype(np.uint64)
+    for hashes in (far, near, halves, np.concatenate([far, far[::-1]]), np.zeros(3, np.uint64), np.zeros(1, np.uint64), np.zeros(0, np.uint64)):
         assert (rising(hashes) == np.argsort(hashes, kind="stable")).all()
+        for most in (1, 7, 1 << 17):
+            groups = rng.integers(0, most, len(hashes))
+            assert (rising(hashes, groups) == np.lexsort((hashes, groups))).all()
+
+
+def test_few_keys_are_found_among_many_and_many_among_few() -> None:
+    rng = np.random.default_rng(9)
+    many, _ = Keys.of([b"k%d" % i for i in rng.permutation(5_000).tolist()])
+    few, _ = Keys.of([b"k%d" % i for i in (3, 77, 4_999, 6_000, 7_000)])
+    for here, wanted in ((few, many), (many, few), (few, NO_KEYS), (NO_KEYS, few), (few, few)):
+        place = {key: i for i, key in enumerate(here.to_list())}
+        assert here.find(wanted).tolist() == [place.get(key, -1) for key in wanted.to_list()]
+        some = np.arange(len(wanted)) % 2 == 0
+        expected = [place.get(key, -1) if flag else -1 for key, flag in zip(wanted.to_list(), some, strict=True)]
+        assert here.find(wanted, some).tolist() == expected
+
+
+def test_few_are_found_among_many_where_keys_share_a_hash() -> None:
+    """Two keys with one hash are two keys, however they are looked for."""
+    names = [b"a", b"b", b"c", *(b"x%d" % i for i in range(60))]
+    hashes = np.array([5, 5, 5, *range(10, 70)], np.uint64)
+    many = Keys((b"",), np.array([0, len(names)]), hashes, pa.array(names, pa.binary()))
+    few = Keys((b"",), np.array([0, 2]), np.array([5, 5], np.uint64), pa.array([b"c", b"a"], pa.binary()))
+    assert few.find(many).tolist() == [1, -1, 0, *[-1] * 60]
+    assert many.find(few).tolist() == [2, 0]
 
 
 def test_keys_of_one_length_and_of_several_move_alike() -> None:
