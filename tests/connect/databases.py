@@ -213,7 +213,7 @@ def run_mariadb(*more: str, certificates: Path | None = None) -> Iterator[Server
             options |= {"ssl-cert": folder / "server.pem", "ssl-key": folder / "server.key", "ssl-ca": folder / "ca.pem"}
             options["require-secure-transport"] = "ON"
         command = [*_as("mysql"), mariadbd, *plain, *(f"--{name}={value}" for name, value in options.items()), *more]
-        with _running(command, folder, signal.SIGTERM) as process:
+        with _running(command, folder, signal.SIGKILL) as process:  # to end well would take seconds, and its data are thrown away
             _await(Server("mysql+pymysql", port, "mysql"), process, folder)
             yield Server("mysql+pymysql", port, "mysql")
 

@@ -45,7 +45,9 @@ def encrypted(class_name: str, server: Server, folder: Path, question: str, opti
         driver.step()
         database = driver.source._database  # type: ignore[attr-defined]
         answer = str(database.rows(question)[0][-1] or "")
-        driver.until(lambda: driver.source._stream is not None)  # type: ignore[attr-defined]  # which is a connection of its own
+        while driver.source._stream is None:  # type: ignore[attr-defined]  # which is a connection of its own
+            driver.wake()  # the poll that opens it would wait for what comes by it, which may be the server's beat of 15 s
+            driver.step()
         return answer
 
 

@@ -10,7 +10,11 @@ import httpx
 import pytest
 from tests.server.conftest import Serve, Served
 
+import penstock
+from penstock.server.hosting import Server
+from penstock.server.ksql import statements
 from penstock.server.ksql.entities import DONE, LOOKS, SHOWN, SILENT, command_id
+from penstock.server.listening import Access, Bound, parse_listeners
 from penstock.sql import ast
 from penstock.sql.parser import parse_one
 from penstock.sql.statements import STATEMENTS
@@ -135,7 +139,14 @@ def test_command_sequence_number(served: Served) -> None:
     (answer,) = served.ksql(STREAM.format("sequence1"))
     number = answer["commandSequenceNumber"]
     served.ksql("DESCRIBE sequence1;", commandSequenceNumber=number)
-    late = httpx.post(f"{served.url}/ksql", json={"ksql": "SHOW STREAMS;", "commandSequenceNumber": number + 1000}, timeout=30)
+
+
+def test_a_command_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statements, "CATCH_UP_S", 0.1)
+    bound = Bound(parse_listeners(["127.0.0.1:0"]), Access(None, (), None, None))
+    with bound, penstock.connect() as db, Server(db, bound) as server:
+        body = {"ksql": "SHOW STREAMS;", "commandSequenceNumber": 1000}
+        late = httpx.post(f"{dict(server.addresses)['ksql']}/ksql", json=body, timeout=30)
     assert (late.status_code, late.json()["error_code"]) == (503, 50301)
 
 
