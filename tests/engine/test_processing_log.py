@@ -88,6 +88,10 @@ CASES = {
     "CAST": Case(
         STREAM, "SELECT id, CAST(t AS INT) AS x FROM s", ("a", '{"T":"x7"}'), "EVALUATION", "X: x7 is no INTEGER", comes=(("a", '{"X":null}'),)
     ),
+    "unit of length": Case(
+        STREAM, "SELECT id, GEO_DISTANCE(0, 0, 0, n, CASE WHEN t = '7' THEN 'km' ELSE t END) AS x FROM s", ("a", '{"N":2,"T":"ell"}'), "EVALUATION",
+        "X: ell is no UNIT", '{"X":222.38985328911747}', (("a", '{"X":null}'),),
+    ),
     "division by zero": Case(
         STREAM, "SELECT id, 14 / n AS x FROM s", ("a", '{"N":0}'), "EVALUATION", "X: division by zero", comes=(("a", '{"X":null}'),)
     ),

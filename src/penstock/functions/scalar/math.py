@@ -285,7 +285,7 @@ def chosen(name: str, values: tuple[str, ...], settled: Settled) -> str:
     "GEO_DISTANCE(lat1 DOUBLE, lon1 DOUBLE, lat2 DOUBLE, lon2 DOUBLE, unit STRING) -> DOUBLE",
 )
 def geo_distance(lat1: str, lon1: str, lat2: str, lon2: str, unit: str = "'KM'") -> str:
-    """The great-circle distance between two points of the earth.
+    """The great-circle distance between two points of the earth; NULL where a latitude is beyond 90 degrees or a longitude beyond 180.
 
     lat1: latitude of the first point, in degrees
     lon1: its longitude, in degrees
@@ -295,6 +295,11 @@ def geo_distance(lat1: str, lon1: str, lat2: str, lon2: str, unit: str = "'KM'")
 
     ROUND(GEO_DISTANCE(37.4439, -122.1663, 51.5257, -0.1122)) -> 8635
     """
-    miles = f"lower({unit}) LIKE 'mi%'"
+    radius = (
+        f"CASE WHEN lower({unit}) IN ('mi', 'mile', 'miles') THEN 3959.0::DOUBLE"
+        f" WHEN {unit} IS NULL OR lower({unit}) IN ('km', 'kms', 'kilometer', 'kilometers', 'kilometre', 'kilometres') THEN 6371.0::DOUBLE"
+        f" ELSE CAST({unit} || ' is no UNIT' AS DOUBLE) END"
+    )
     half = f"power(sin(radians({lat2} - {lat1}) / 2), 2) + cos(radians({lat1})) * cos(radians({lat2})) * power(sin(radians({lon2} - {lon1}) / 2), 2)"
-    return f"(CASE WHEN {miles} THEN 3959.0::DOUBLE ELSE 6371.0::DOUBLE END) * 2 * asin(sqrt({half}))"
+    near = " AND ".join(f"abs({degrees}) <= {most}" for degrees, most in ((lat1, 90), (lon1, 180), (lat2, 90), (lon2, 180)))
+    return f"(CASE WHEN {near} THEN ({radius}) * 2 * asin(sqrt(CASE WHEN {half} > 1 THEN 1 ELSE {half} END)) END)"
