@@ -172,18 +172,17 @@ def array_join(items: list[Any] | None, delimiter: str | None = ",") -> str | No
 
 @sql_scalar("SLICE(items ARRAY<T>, from INTEGER, to INTEGER) -> ARRAY<T>")
 def slice_(items: str, start: str, end: str) -> str:
-    """The items from one place to another, both included. The first place is 1.
+    """The items from one place to another, both included; NULL where the array has no such places. The first place is 1.
 
     items: the array
-    from: the first place to keep; before 1 counts as 1
-    to: the last place to keep; beyond the end counts as the end
+    from: the first place to keep; NULL is the beginning
+    to: the last place to keep; NULL is the end
 
     SLICE(ARRAY['a', 'b', 'c', 'd'], 2, 3) -> ARRAY['b', 'c']
+    SLICE(ARRAY['a', 'b', 'c', 'd'], 2, 5) -> NULL
     """
-    return (
-        f"CASE WHEN {start} IS NULL OR {end} IS NULL THEN NULL"
-        f" ELSE list_slice({items}, greatest({start}, 1), greatest({end}, 0)) END"
-    )
+    first, last = f"coalesce({start}, 1)", f"coalesce({end}, len({items}))"
+    return f"CASE WHEN {first} BETWEEN 1 AND {last} + 1 AND {last} <= len({items}) THEN list_slice({items}, {first}, {last}) END"
 
 
 @python_scalar(

@@ -46,7 +46,7 @@ def url_encode_param(text: str) -> str:
 
     URL_ENCODE_PARAM('?foo $bar') -> '%3Ffoo+%24bar'
     """
-    return quote_plus(text, safe="*")
+    return quote_plus(text, safe="*").replace("~", "%7E")
 
 
 @python_scalar("URL_DECODE_PARAM(text STRING) -> STRING")
