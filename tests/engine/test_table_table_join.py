@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,6 +72,31 @@ def test_a_join_follows_the_rules_however_it_is_cut(join: str) -> None:
         assert outcome(joined(join), inputs, "o", sizes, batching=False).by_key == every.by_key
         batched = outcome(joined(join), inputs, "o", sizes, batching=True, pull=PULL)
         assert (batched.table, batched.rows) == (every.table, every.rows)
+
+
+@pytest.mark.parametrize("join", ["L LEFT JOIN R ON L.K = R.K", "L LEFT JOIN R ON L.A = R.K", "L JOIN R ON L.K = R.K LEFT JOIN M ON L.K = M.K"])
+def test_the_groups_of_joined_rows_are_the_same_however_they_are_cut(join: str) -> None:
+    random_ = random.Random(join)
+    topics = "lrm" if "M" in join else "lr"
+    inputs = [replace(i, value={"A": i.value["A"] % 5}) if i.value and i.topic == "l" else i for i in changes(random_, 60, topics, 5)]
+    select = f"SELECT COALESCE(B % 4, 9) AS G, COUNT(*) AS N, SUM(A) AS S FROM {join} GROUP BY COALESCE(B % 4, 9)"
+    statement = f"CREATE TABLE O WITH (KAFKA_TOPIC='o') AS {select};"
+    every = outcome([*SOURCES, statement], inputs, "o", [1], batching=False, pull=PULL)
+    assert any(row[1] == 0 for row in every.rows)
+    for sizes in ([len(inputs)], random_sizes(random_, len(inputs))):
+        batched = outcome([*SOURCES, statement], inputs, "o", sizes, batching=True, pull=PULL)
+        assert (batched.table, batched.rows) == (every.table, every.rows)
+
+
+def test_a_pull_query_has_no_groups_that_come_and_go_on_the_way() -> None:
+    with Driver() as driver:
+        for source in SOURCES:
+            driver.execute(source)
+        for topic, key, value in (("l", 1, {"A": 1}), ("r", 1, {"B": 2})):
+            driver.send(topic, key, value)
+        driver.run()
+        asked = "SELECT COALESCE(B, 9) AS G, COUNT(*) AS N FROM L LEFT JOIN R ON L.K = R.K GROUP BY COALESCE(B, 9);"
+        assert driver.query(asked).result().rows == [[2, 1]]
 
 
 @pytest.mark.parametrize("tail", ["WHERE A % 3 = 0 OR C IS NULL", "WHERE B > A"])

@@ -50,8 +50,9 @@ class Builder:
         """Whether a record that cannot be read stops the query."""
         return bool(settings.value(self.properties, "ksql.fail.on.deserialization.error"))
 
-    def build(self, step: steps.Step, *, old: bool = False) -> Operator:
-        """The operator of a step. `old`: whoever reads it needs a table's row before each change, too."""
+    def build(self, step: steps.Step, *, old: bool = False, every: bool = False) -> Operator:
+        """The operator of a step. `old`: whoever reads it needs a table's row before each change, too; `every`: and each change, since a row may come
+        and go within a cycle in a group that it leaves empty."""
         name = f"{next(self._numbers)}-{type(step).__name__.lower()}"
         match step:
             case steps.Source():
@@ -59,9 +60,9 @@ class Builder:
                 self.sources.append(source)
                 return source
             case steps.Filter() | steps.Rekey():
-                return self.stateless(step, self.build(step.input, old=step.kind == "TABLE"))
+                return self.stateless(step, self.build(step.input, old=step.kind == "TABLE", every=every))
             case steps.Select() | steps.FlatMap():
-                return self.stateless(step, self.build(step.input, old=old))
+                return self.stateless(step, self.build(step.input, old=old, every=every))
             case steps.Suppress(input=steps.Aggregate() as aggregate):
                 return self.aggregate(aggregate, name, old=old, final=True)
             case steps.Aggregate():
@@ -71,9 +72,9 @@ class Builder:
             case steps.StreamStreamJoin():
                 return StreamStreamJoin(step, self.build(step.left), self.build(step.right), name)
             case steps.TableTableJoin():
-                return TableTableJoin(step, self.build(step.left), self.build(step.right), name, old=old)
+                return TableTableJoin(step, self.build(step.left, every=every), self.build(step.right, every=every), name, old=old, every=every)
             case steps.ForeignKeyJoin():
-                return ForeignKeyJoin(step, self.build(step.left), self.build(step.right), name, old=old)
+                return ForeignKeyJoin(step, self.build(step.left, every=every), self.build(step.right, every=every), name, old=old, every=every)
             case steps.Sink():
                 materialise = step.kind == "TABLE" and backing(step) is None
                 return Sink(step, self.build(step.input), self.schemas, materialise=materialise, strict_time=self.strict_time)
@@ -96,7 +97,7 @@ class Builder:
         """The operator of a GROUP BY; with `final` it emits closed windows alone."""
         if step.input.kind == "TABLE":
             rekey = step.input if isinstance(step.input, steps.Rekey) else None
-            source = self.build(rekey.input if rekey else step.input, old=True)
+            source = self.build(rekey.input if rekey else step.input, old=True, every=True)
             return TableAggregate(step, Regroup(step.input, source, rekey), name, old=old, properties=self.properties)
         if step.window is not None and step.window.kind == "SESSION":
             return SessionAggregate(step, self.build(step.input), name, old=old, final=final, properties=self.properties)

@@ -72,8 +72,8 @@ class Scan(Builder):
         super().__init__(pull.schemas, pull.properties)
         self._pull, self._snapshot, self._cycle = pull, snapshot, cycle
 
-    def build(self, step: steps.Step, *, old: bool = False) -> Operator:
-        """The operator of a step; a source's yields its rows."""
+    def build(self, step: steps.Step, *, old: bool = False, every: bool = False) -> Operator:
+        """The operator of a step; a source's yields its rows. `every` change of a join is none of rows that are all there at once."""
         only = self._pull.only_source
         if only is not None and only.kind == "TABLE":
             if isinstance(step, steps.Filter) and step.input is only:

@@ -70,9 +70,10 @@ def as_stage(
     changes: Changes,
     *,
     old: bool,
+    every: bool,
 ) -> Stage:
-    """The changes as a table's stage: in each cycle that emits every change all of them, else a key's last."""
-    changes = (changes if cycle.every_change else changes.last_of_each()).in_order()
+    """The changes as a table's stage: with `every`, and in each cycle that emits every change, all of them, else a key's last."""
+    changes = (changes if every or cycle.every_change else changes.last_of_each()).in_order()
     if not len(changes):
         return nothing(step, windowed=sides[0].windowed, old=old)
     owners = (changes.left_owner, None if isinstance(step, steps.ForeignKeyJoin) else changes.right_owner)

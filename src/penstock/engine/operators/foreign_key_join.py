@@ -61,13 +61,14 @@ def versions(stored: Flags, keys: Numbers64, arrivals: Arrivals) -> Versions:
 
 @dataclass
 class ForeignKeyJoin:
-    """INNER and LEFT joins. With `old` the stage carries the joined row before each change."""
+    """INNER and LEFT joins. With `old` the stage carries the joined row before each change, with `every` each change, not a key's last of a cycle."""
 
     step: steps.ForeignKeyJoin
     left: Operator
     right: Operator
     name: str
     old: bool = False
+    every: bool = False
 
     def __post_init__(self) -> None:
         schema = self.left.step.schema
@@ -104,7 +105,7 @@ class ForeignKeyJoin:
         self.keep(cycle, 0, left_keys, left)
         self.keep(cycle, 1, right_keys, right)
         self.index(cycle, rows, references, left_keys)
-        return as_stage(cycle, self.step, self.sides, (left_pool, right_pool), changes, old=self.old)
+        return as_stage(cycle, self.step, self.sides, (left_pool, right_pool), changes, old=self.old, every=self.every)
 
     # ------------------------------------------------------------------------------------------ the changes
 

@@ -21,13 +21,14 @@ from penstock.plan import steps
 
 @dataclass
 class TableTableJoin:
-    """With `old` the stage carries the joined row before each change."""
+    """With `old` the stage carries the joined row before each change, with `every` each change and not a key's last of a cycle."""
 
     step: steps.TableTableJoin
     left: Operator
     right: Operator
     name: str
     old: bool = False
+    every: bool = False
 
     def __post_init__(self) -> None:
         self.sides = (Side(self.left), Side(self.right))
@@ -46,7 +47,7 @@ class TableTableJoin:
         changes = self.changes((left, right), (left_pool, right_pool), (numbers[0], numbers[1]), (left_had, right_had))
         self.keep(cycle, 0, keys[0], left)
         self.keep(cycle, 1, keys[1], right)
-        return as_stage(cycle, self.step, self.sides, (left_pool, right_pool), changes, old=self.old)
+        return as_stage(cycle, self.step, self.sides, (left_pool, right_pool), changes, old=self.old, every=self.every)
 
     # ------------------------------------------------------------------------------------------ the changes
 
