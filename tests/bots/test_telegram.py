@@ -19,6 +19,7 @@ from tests.telegram_server import FakeTelegram
 
 import penstock
 from penstock.bots import Alert, Bars, Bot, Door, Lookup, Picture, TelegramDoor
+from penstock.bots import telegram as telegram_door
 from penstock.bots.telegram import _pieces
 from penstock.errors import ConfigError, Error
 
@@ -178,8 +179,11 @@ def _blocked(chat: int) -> dict[str, object]:
     return {"chat": {"id": chat, "type": "private"}, "from": user, "date": 1, "old_chat_member": status[0], "new_chat_member": status[1]}
 
 
-def test_rate_limits_and_failures_are_waited_out(db: penstock.Database, telegram: FakeTelegram, caplog: pytest.LogCaptureFixture) -> None:
+def test_rate_limits_and_failures_are_waited_out(
+    db: penstock.Database, telegram: FakeTelegram, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A 429 says how long to wait; 5xx and a broken connection are tried again; nothing of it shows the token."""
+    monkeypatch.setattr(telegram_door, "BACKOFF_S", 0.1)
     caplog.set_level(logging.DEBUG)
     limit = '{"ok": false, "error_code": 429, "description": "Too Many Requests", "parameters": {"retry_after": 1}}'
     telegram.fail("getMe", 502, body='{"ok": false, "description": "Bad Gateway"}')
