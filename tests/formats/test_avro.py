@@ -101,6 +101,31 @@ def test_values_are_coerced(schemas: EmbeddedRegistry) -> None:
     assert rows(decoded) == [([("a", "1"), ("b", None)],)]
 
 
+@pytest.mark.parametrize(
+    ("avro", "value", "type_", "read"),
+    [
+        ("double", 1.25, sql.STRING, "1.25"),
+        ("double", 1e10, sql.STRING, "1.0E10"),
+        ("double", 1.25, sql.Decimal(4, 2), Decimal("1.25")),
+        ("double", 0.1, sql.Decimal(4, 2), Decimal("0.10")),
+        ("double", 1.255, sql.Decimal(4, 2), None),
+        ("double", float("nan"), sql.Decimal(4, 2), None),
+        ({"type": "array", "items": "double"}, [0.5, 2.0], sql.STRING, "[0.5,2.0]"),
+        ({"type": "array", "items": "double"}, [0.5, 2.0], sql.Array(sql.STRING), ["0.5", "2.0"]),
+        ({"type": "map", "values": "double"}, {"a": 0.5}, sql.STRING, '{"a":0.5}'),
+        ({"type": "map", "values": "double"}, {"a": 0.5}, sql.Map(sql.STRING, sql.Decimal(2, 1)), [("a", Decimal("0.5"))]),
+    ],
+)
+def test_fractions_are_read_as_text_and_decimals(schemas: EmbeddedRegistry, avro: Any, value: Any, type_: sql.SqlType, read: Any) -> None:
+    schema = {"type": "record", "name": "R", "fields": [{"name": "V", "type": avro}]}
+    id_ = schemas.register("topic-value", Schema(json.dumps(schema)))
+    decoded = decode("AVRO", columns(V=type_), [write(schema, id_, {"V": value})], schemas=schemas)
+    if read is None:
+        assert [e.row for e in decoded.errors] == [0]
+    else:
+        assert (rows(decoded), decoded.errors) == ([(read,)], [])
+
+
 def test_bare_values_and_keys(schemas: EmbeddedRegistry) -> None:
     data = encode("AVRO", columns(K=sql.STRING), [("x",), (None,), None], KEY, schemas)
     assert data == [b"\0\0\0\0\1\x02x", None, None]

@@ -101,6 +101,15 @@ def test_bad_records_say_why(schemas: EmbeddedRegistry) -> None:
         RowError(3, "the schema of id 1 has no message at the place [5]")]
 
 
+@pytest.mark.parametrize("type_", [
+    sql.Array(sql.Array(sql.INTEGER)), sql.Map(sql.STRING, sql.Array(sql.INTEGER)), sql.Struct((sql.Field("F", sql.Array(sql.Array(sql.INTEGER))),)),
+])  # fmt: skip
+def test_a_schema_without_the_columns_array_or_map_is_a_bad_record(type_: sql.SqlType, schemas: EmbeddedRegistry) -> None:
+    register(schemas, 'syntax = "proto3"; message A {int32 V = 1;}')
+    decoded = decode("PROTOBUF", columns(V=type_), [b"\0\0\0\0\1\0\x08\5"], schemas=schemas)
+    assert [e.row for e in decoded.errors] == [0]
+
+
 def test_keys_are_always_wrapped(schemas: EmbeddedRegistry) -> None:
     data = encode("PROTOBUF", columns(F1=sql.BOOLEAN), [(True,), (None,), None], KEY, schemas)
     assert rows(decode("PROTOBUF", columns(F1=sql.BOOLEAN), data, KEY, schemas)) == [(True,), (False,), None]

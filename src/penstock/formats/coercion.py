@@ -11,6 +11,7 @@ import base64
 import binascii
 import datetime
 import decimal
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -71,10 +72,12 @@ def shown(value: Any) -> str:
 
 
 def coercer(type_: SqlType, *, native: bool = False) -> Coercer:
-    """The coercer of a type. `native` is for readers that know bytes, dates and times (Avro, Protobuf); JSON writes them as base64 and numbers."""
+    """The coercer of a type. `native` is for readers that know bytes, dates, times and binary numbers (Avro, Protobuf); JSON writes them as base64
+    and as numbers in decimal."""
     match type_:
         case DecimalType(precision, scale):
-            return _decimal(type_, precision, scale)
+            to_decimal = _decimal(type_, precision, scale)
+            return (lambda value: to_decimal(_shortest(value))) if native else to_decimal
         case Array(item):
             return _array(type_, coercer(item, native=native))
         case Map(key, value):
@@ -82,7 +85,7 @@ def coercer(type_: SqlType, *, native: bool = False) -> Coercer:
         case Struct(fields):
             return struct_coercer(type_, [(f.name, coercer(f.type, native=native)) for f in fields])
         case Primitive("STRING"):
-            return _string
+            return _native_string if native else _string
         case Primitive("BYTES"):
             return _native_bytes if native else _base64_bytes
         case Primitive(name):
@@ -184,6 +187,25 @@ def _string(value: Any) -> str | None:
     if isinstance(value, bytes):
         raise misfit(value, Primitive("STRING"))
     return str(value)
+
+
+def _native_string(value: Any) -> str | None:
+    if isinstance(value, float):
+        from penstock.formats.delimited import double_text
+
+        return double_text(value)
+    return _string(_shortest(value))
+
+
+def _shortest(value: Any) -> Any:
+    """A value whose binary fractions are the shortest decimals that stand for them; what is no number stays text."""
+    if isinstance(value, float):
+        return decimal.Decimal(repr(value)) if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {name: _shortest(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return list(map(_shortest, value))
+    return value
 
 
 def _has_float(value: Any) -> bool:

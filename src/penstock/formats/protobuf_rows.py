@@ -185,16 +185,19 @@ def _taken_out(value: Any) -> Any:
     return value["value"] if isinstance(value, dict) and list(value) == ["value"] else value
 
 
+# what a schema has instead of an array, map or record is left as it is: the coercion refuses it
 def _each(get: Getter, items: Any) -> Any:
-    return [get(item) for item in items]
+    return [get(item) for item in items] if isinstance(items, list) else items
 
 
 def _each_value(get: Getter, pairs: Any) -> Any:
-    return {key: get(value) for key, value in pairs.items()}
+    return {key: get(value) for key, value in pairs.items()} if isinstance(pairs, dict) else pairs
 
 
 def _each_field(inner: dict[str, Getter], record: Any) -> Any:
-    return record and {name: inner[name.upper()](v) if name.upper() in inner else v for name, v in record.items()}
+    if not isinstance(record, dict):
+        return record
+    return {name: inner[name.upper()](v) if name.upper() in inner else v for name, v in record.items()}
 
 
 def message_decoder(types: ProtoTypes, name: str, columns: Sequence[Column]) -> Callable[[bytes], list[Any]]:
