@@ -10,7 +10,7 @@ from typing import Any
 import fastavro
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.formats.codec import BARE, KEY, VALUE, columns, decode, encode, rows
 
@@ -241,6 +241,7 @@ def test_batches_are_as_records(sample: list[tuple[Any, ...] | None], data: st.D
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.binary(max_size=30), min_size=1, max_size=10))
+@example([b"", b"\x00\x00\x81\x7f"])  # a NaN that signals
 def test_random_bytes_never_raise(sample: list[bytes]) -> None:
     schemas = EmbeddedRegistry(MemoryStore())
     fields = {"E": "string", "A": ["int", "null"], "X": "bytes", "B": "long", "C": "float"}

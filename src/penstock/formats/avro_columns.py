@@ -145,7 +145,8 @@ def _read(bodies: _Bodies, field: ScalarField, type_: SqlType | None, null: Bool
         case "float":
             floats = (_take(bodies) & np.uint64(0xFFFFFFFF)).astype(np.uint32).view(np.float32)
             _advance(bodies, 4, null)
-            return None if type_ is None else pa.array(floats.astype(np.float64), mask=null)
+            with np.errstate(invalid="ignore"):  # a NaN that signals is one like any other
+                return None if type_ is None else pa.array(floats.astype(np.float64), mask=null)
         case "int" | "long":
             whole = _varint(bodies, null)
             if field.type == "int":
