@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from tests.engine.splits import Input, Outcome, outcome, random_sizes
 
+from penstock.engine.operators.aggregate import Aggregate
+from penstock.engine.stage import Cycle, Stage
 from penstock.log.embedded import partitions
 from penstock.testing import Driver
 
@@ -184,6 +186,48 @@ def test_the_parts_in_which_a_batch_is_read_do_not_matter(name: str, monkeypatch
     monkeypatch.setattr(partitions, "PART_RECORDS", 7)
     found = run(QUERIES[name], given, [len(given)], batching=True)
     assert (found.by_key, found.table) == (expected.by_key, expected.table)
+
+
+LATEST = (
+    "CREATE TABLE o AS SELECT id, LATEST_BY_OFFSET(g) AS l, LATEST_BY_OFFSET(g, FALSE) AS ln, LATEST_BY_OFFSET(n) AS n, "
+    "LATEST_BY_OFFSET(n, FALSE) AS nn, LATEST_BY_OFFSET(g, 2) AS two, EARLIEST_BY_OFFSET(g) AS e, COUNT(*) AS c FROM s {} GROUP BY id;"
+)
+
+
+@pytest.mark.parametrize("nulls", ["no", "in values", "in keys"])
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize(
+    "window", ["", f"WINDOW TUMBLING (SIZE {SIZE} MILLISECONDS)", f"WINDOW HOPPING (SIZE {SIZE} MILLISECONDS, ADVANCE BY {ADVANCE} MILLISECONDS)"]
+)
+def test_what_is_taken_from_each_group_s_last_row_is_what_duckdb_finds(
+    window: str, in_order: bool, nulls: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dice = random.Random(f"{window} {in_order} {nulls}")
+    given = []
+    for i in range(120):
+        value = {"G": f"g{dice.randrange(9)}", "N": dice.randrange(100)}
+        if nulls == "in values":
+            value = {name: None if dice.random() < 0.4 else v for name, v in value.items()}
+        key = None if nulls == "in keys" and dice.random() < 0.2 else f"k{dice.randrange(6)}"
+        given.append(Input("s", key, value, i * 500 if in_order else dice.randrange(60_000)))
+    taken: list[set[str]] = []
+    lasts = Aggregate.lasts
+
+    def noted(self: Aggregate, cycle: Cycle, stage: Stage) -> Any:
+        found = lasts(self, cycle, stage)
+        taken.append(set(found))
+        return found
+
+    monkeypatch.setattr(Aggregate, "lasts", noted)
+    expected = run(LATEST.format(window), given, [50, 70], batching=True)
+    assert not any(taken), "of few rows nothing is taken"
+    monkeypatch.setattr("penstock.engine.operators.aggregate.TAKEN_FROM", 1)
+    taken.clear()
+    found = run(LATEST.format(window), given, [50, 70], batching=True)
+    assert (found.by_key, found.table) == (expected.by_key, expected.table)
+    if not window:
+        values = {"s1", "s4"} | ({"s0", "s3"} if nulls != "in values" else set())
+        assert set.union(*taken) == values | ({"_t"} if in_order else set())
 
 
 def test_what_is_wrong_in_any_part_of_a_batch_is_reported_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:

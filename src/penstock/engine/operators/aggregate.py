@@ -7,7 +7,8 @@ the ones that close or expire lie next to each other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,10 @@ Numbers64 = npt.NDArray[np.int64]
 WINDOW_PREFIX_BYTES = 10
 DAY_MS = 24 * 3600 * 1000
 LONGEST_AGO = -(1 << 62)
+LAST_OF = re.compile(r"arg_max(?P<nulls>_null)?\((?P<column>c\d+), _o\)")
+"""The partial of an aggregate that is a column's value in the group's last row, or in the last that has one."""
+TAKEN_FROM = 10_000
+"""From so many rows on it pays to take what a group's last row has from there."""
 
 
 def resolve(call: ex.AggregateCall, properties: Mapping[str, str]) -> ResolvedAggregate:
@@ -79,15 +84,15 @@ class Grouping:
         self.looked_up = range(self.width, self.width + len(self.state) + 1)
         self.unchanged = self._unchanged()
 
-    def partials(self, compiler: Compiler, over: str) -> list[str]:
-        """Columns `s0`...: the state of a batch's rows alone. `over` is a window clause, or empty where the query groups."""
-        sqls, number = [], 0
-        for call, resolved in zip(self.step.aggregates, self.calls, strict=True):
-            arguments = [compiler(a) for a in call.arguments]
-            for part, type_ in zip(resolved.partial(arguments, "_o"), resolved.state, strict=True):
-                sqls.append(f"CAST({part}{over} AS {duckdb_type(type_)}) AS s{number}")
-                number += 1
-        return sqls
+    def partials(self, compiler: Compiler) -> list[str]:
+        """The state of a batch's rows alone: an aggregate call for each column `s0`..."""
+        calls = zip(self.step.aggregates, self.calls, strict=True)
+        return [part for call, resolved in calls for part in resolved.partial([compiler(a) for a in call.arguments], "_o")]
+
+    def named(self, partials: Sequence[str], over: str = "", without: Container[str] = ()) -> list[str]:
+        """The partials as columns, but for some. `over` is a window clause, or empty where the query groups."""
+        typed = enumerate(zip(partials, self.state, strict=True))
+        return [f"CAST({part}{over} AS {duckdb_type(type_)}) AS s{i}" for i, (part, type_) in typed if f"s{i}" not in without]
 
     def merges(self, *, combine: bool = False) -> list[str]:
         """New state columns `m0`... out of the stored `h0`... and the partial `s0`..., which with `combine` is a stored state too."""
@@ -184,14 +189,35 @@ class Aggregate:
 
     def partial_rows(self, cycle: Cycle, stage: Stage) -> pa.Table:
         """The partial rows: columns c (key, carried), s (partial state), meta."""
-        rows = cycle.table(self.batch_sql(cycle, stage))
+        lasts = self.lasts(cycle, stage)
+        rows = cycle.table(self.batch_sql(cycle, stage, lasts))
+        for name, (column, first) in lasts.items():
+            rows = rows.append_column(name, column.take(pc.subtract(one_chunk(rows["_o"]), first)))
         if "_p" not in rows.column_names:
             assert stage.partition is not None
             rows = rows.append_column("_p", pa.array(np.full(rows.num_rows, stage.partition, np.int32)))
         return rows if "_g" in rows.column_names else rows.append_column("_g", rows["_o"])
 
-    def batch_sql(self, cycle: Cycle, stage: Stage) -> str:
-        """SQL of the partial rows; without `_p` where all have one, and without `_g` where it is `_o`."""
+    def lasts(self, cycle: Cycle, stage: Stage) -> dict[str, tuple[pa.Array, pa.Scalar]]:
+        """The columns of the partial rows that are a column's value in each group's last row, and can be taken from there: their names, with that
+        column and the place of its first row. It spares DuckDB to keep a value for each group while it groups: for texts a third of the work."""
+        known = cycle.known(stage)
+        if known is None or cycle.every_change or not stage.in_place or known.num_rows < TAKEN_FROM:
+            return {}
+        first = known["_o"][0]
+        if known["_o"][-1].as_py() - first.as_py() + 1 != known.num_rows:
+            return {}
+        times = one_chunk(known["_t"])
+        rising = bool((times.to_numpy()[1:] >= times.to_numpy()[:-1]).all())
+        found = {"_t": (times, first)} if rising else {}
+        for number, part in enumerate(self.grouping.partials(Compiler(stage.columns))):
+            call = LAST_OF.fullmatch(part)
+            if call and (call["nulls"] or not known[call["column"]].null_count):
+                found[f"s{number}"] = (one_chunk(known[call["column"]]), first)
+        return found
+
+    def batch_sql(self, cycle: Cycle, stage: Stage, lasts: Container[str]) -> str:
+        """SQL of the partial rows, without the columns `lasts`, `_p` where all rows have one, and `_g` where it is `_o`."""
         compiler = Compiler(stage.columns)
         columns = [compiler.columns[c.name] for c in stage.schema.key] + [compiler.columns[name] for name in self.step.carried]
         named = [f"{sql} AS c{i}" for i, sql in enumerate(columns)]
@@ -204,7 +230,7 @@ class Aggregate:
         group = [*(["_p"] if several else []), "_ws", *keys] if self.step.window else keys or ["1"]
         if cycle.every_change:
             over = f" OVER (PARTITION BY {', '.join(group)} ORDER BY _o ROWS UNBOUNDED PRECEDING)"
-            partials = self.grouping.partials(compiler, over)
+            partials = self.grouping.named(self.grouping.partials(compiler), over)
             meta = [f"max(_t){over} AS _t", "_p", "_o", "_g", *(["_ws"] if self.step.window else [])]
             sql = f"SELECT {', '.join([*named, *partials, *meta])} FROM {source} WHERE {known} ORDER BY _o"
             if self.step.window:
@@ -212,8 +238,8 @@ class Aggregate:
         else:
             keyed = len(stage.schema.key)
             named = [n if i < keyed else f"any_value({columns[i]}) AS c{i}" for i, n in enumerate(named)]
-            partials = self.grouping.partials(compiler, "")
-            meta = ["max(_t) AS _t", "max(_o) AS _o"]
+            partials = self.grouping.named(self.grouping.partials(compiler), without=lasts)
+            meta = ["max(_o) AS _o", *(["max(_t) AS _t"] if "_t" not in lasts else [])]
             meta += [] if stage.in_place else ["max(_g) AS _g"]
             meta += ["_p" if self.step.window else "any_value(_p) AS _p"] if several else []
             meta += ["_ws"] if self.step.window else []

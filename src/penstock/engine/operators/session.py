@@ -185,7 +185,7 @@ class SessionAggregate:
         keys = [compiler.columns[c.name] for c in stage.schema.key]
         carried = [compiler.columns[name] for name in self.step.carried]
         named = [f"any_value({sql}) AS c{i}" for i, sql in enumerate([*keys, *carried])]
-        partials = self.grouping.partials(compiler, "")
+        partials = self.grouping.named(self.grouping.partials(compiler))
         cycle.need([*compiler.needs.values(), *self.grouping.needs])
         meta = ["max(_t) AS _t", "arg_max(_p, _o) AS _p", "max(_o) AS _o", "max(_g) AS _g", "_session"]
         source = cycle.bind(table.append_column("_session", numbers))

@@ -113,7 +113,7 @@ class TableAggregate:
     def partial_sql(self, cycle: Cycle, stage: Stage, part: str) -> str:
         """One row a group: columns c, s (the partial state of the rows in), u (of the rows out), whether there are such, meta."""
         compiler = Compiler(stage.columns)
-        partials = self.grouping.partials(compiler, "")
+        partials = self.grouping.named(self.grouping.partials(compiler))
         cycle.need([*compiler.needs.values(), *self.grouping.needs])
         keys = [f"c{i}" for i in range(len(self.grouping.keys))]
         carried = [f"any_value({compiler.columns[name]}) AS c{len(keys) + i}" for i, name in enumerate(self.step.carried)]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import lmdb
 
 from penstock.errors import Error, StorageError, StorageLostError
+from penstock.log.embedded import ahead
 from penstock.log.embedded.folder import DATA_FILE, WriterLock, memory_folder, prepare
 
 if TYPE_CHECKING:
@@ -130,6 +131,8 @@ class Environment:
             if folder is None:
                 shutil.rmtree(place)  # the open files live on without a name, and end with the process however that ends
         self._failure: str | None = None
+        self._large_pages: int | None = None
+        """What `_count_large_pages` counted when a transaction was last committed."""
         self._crowded = False
         """Whether a transaction found the map too small."""
         self._closed = False
@@ -168,7 +171,9 @@ class Environment:
                     f"{place / DATA_FILE} cannot be opened: {error}.", mend="Check the folder's permissions, or restore it."
                 ) from error
         self._map_bytes = size
-        self._file = os.open(place / DATA_FILE, os.O_RDONLY)  # to ask how large it is: a log in memory loses its name
+        self._grows_ahead = durable and not self.read_only
+        # to ask how large it is, and to write ahead: a log in memory loses its name
+        self._file = os.open(place / DATA_FILE, os.O_RDWR if self._grows_ahead else os.O_RDONLY)
         self._close_file = weakref.finalize(self, os.close, self._file)
         try:
             if not self.read_only:
@@ -261,11 +266,14 @@ class Environment:
         lender = Lender(self._begin_reading, txn.id() - 1)
         view = self._view(txn, lender)
         try:
+            before = self._large_pages if self._large_pages is not None else self._count_large_pages(txn)
             try:
                 yield view
             finally:
                 lender.end()
             version = view.number(CLOCK)
+            large = self._count_large_pages(txn)
+            self._grow_ahead(large - before)
         except (lmdb.Error, OSError) as error:
             txn.abort()
             raise self._failed(error) from error
@@ -276,10 +284,21 @@ class Environment:
             commit(txn)
         except (lmdb.Error, OSError) as error:
             raise self._failed(error) from error
+        self._large_pages = large
         if version != self._version:
             with self._changed:
                 self._version = version
                 self._changed.notify_all()
+
+    def _count_large_pages(self, txn: Any) -> int:
+        """How many pages the values take that have pages of their own; 0 where nobody needs to know."""
+        return ahead.large_pages(txn, self._tables[1:]) if self._grows_ahead else 0
+
+    def _grow_ahead(self, pages: int) -> None:
+        """Make room in the file for a transaction whose large values take so many pages more than before it."""
+        size = self._env.stat()["psize"]
+        if pages * size >= ahead.GROWTH_BYTES_MIN:
+            ahead.grow(self._file, (self._env.info()["last_pgno"] + 1 + pages) * size, self._room_bytes())
 
     def _failed(self, error: Exception) -> Error:
         """What to raise for a transaction that could not be written. Where there was no room for it nothing that counts was touched, and the next
