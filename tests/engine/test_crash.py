@@ -22,7 +22,7 @@ from tests.engine.crash_process import GRACE_MS, PARTITIONS, WINDOW_MS
 
 import penstock
 from penstock.engine.build import backing
-from penstock.engine.operators.aggregate import Grouping
+from penstock.engine.operators.grouping import Grouping
 
 ROOT = Path(__file__).parents[2]
 KILLS = 50

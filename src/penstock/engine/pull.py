@@ -20,8 +20,8 @@ from penstock.engine.build import Backing, Builder, backing
 from penstock.engine.evaluate import EvaluationError, Evaluator
 from penstock.engine.intake import gather
 from penstock.engine.keys import Keys, state_keys
-from penstock.engine.operators.aggregate import Grouping, window_starts
 from penstock.engine.operators.contract import Operator
+from penstock.engine.operators.grouping import Grouping, window_starts
 from penstock.engine.operators.session import kept_sessions
 from penstock.engine.operators.sink import unkept
 from penstock.engine.operators.source import HEADERS, Records, Source, as_columns, options

@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from penstock.engine.evaluate import one_chunk
-from penstock.engine.operators.aggregate import LONGEST_AGO, Grouping, empty_stage, grace_of, retention_of, window_prefix
+from penstock.engine.operators.aggregate import LONGEST_AGO, empty_stage, grace_of, retention_of
 from penstock.engine.operators.contract import Operator
+from penstock.engine.operators.grouping import Grouping, window_prefix
 from penstock.engine.operators.session_bounds import Moments, Rules, Sessions, Spans, sessions
 from penstock.engine.operators.sides import Numbers64, big_endians
 from penstock.engine.rows import RowCodec, pack_keys

@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from penstock.engine.evaluate import one_chunk
 from penstock.engine.keys import Keys, state_keys
-from penstock.engine.operators.aggregate import Grouping, emitted, empty_stage
+from penstock.engine.operators.aggregate import emitted, empty_stage
 from penstock.engine.operators.contract import Operator
+from penstock.engine.operators.grouping import Grouping
 from penstock.engine.sql import Compiler
 from penstock.engine.stage import Cycle, Stage
 from penstock.functions.duckdb import duckdb_type
