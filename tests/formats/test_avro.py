@@ -101,6 +101,25 @@ def test_values_are_coerced(schemas: EmbeddedRegistry) -> None:
     assert rows(decoded) == [([("a", "1"), ("b", None)],)]
 
 
+def test_a_decimal_of_more_digits_than_a_column_has_is_the_widest(schemas: EmbeddedRegistry) -> None:
+    wide = {"type": "bytes", "logicalType": "decimal", "precision": 64, "scale": 2}
+    schema = {"type": "record", "name": "R", "fields": [{"name": "V", "type": wide}]}
+    id_ = schemas.register("topic-value", Schema(json.dumps(schema)))
+    wanted = columns(V=sql.Decimal(38, 2))
+    assert infer_columns("AVRO", VALUE, schemas) == wanted
+    # written by hand: a length and so many bytes
+    data = [b"\0" + id_.to_bytes(4, "big") + body for body in (b"\x02\x7d", b"\x24\x01" + bytes(17))]
+    decoded = decode("AVRO", wanted, data, schemas=schemas)
+    assert rows(decoded) == [(Decimal("1.25"),), None]
+    assert "has more than 36 digits before the point" in decoded.errors[0].reason
+
+
+def test_a_decimal_without_a_precision_is_refused(schemas: EmbeddedRegistry) -> None:
+    schemas.register("topic-value", Schema('{"type":"record","name":"R","fields":[{"name":"V","type":{"type":"bytes","logicalType":"decimal"}}]}'))
+    with pytest.raises(SchemaError, match=r"topic-value\.V is a decimal of precision None and scale 0, which no DECIMAL is"):
+        infer_columns("AVRO", VALUE, schemas)
+
+
 @pytest.mark.parametrize(
     ("avro", "value", "type_", "read"),
     [

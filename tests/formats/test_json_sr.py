@@ -52,6 +52,24 @@ def test_inference(schemas: EmbeddedRegistry) -> None:
     assert infer_columns("JSON_SR", KEY, schemas) == columns(ROWKEY=sql.INTEGER)
 
 
+def connect_decimal(**parameters: object) -> Schema:
+    title = "org.apache.kafka.connect.data.Decimal"
+    part = {"type": "number", "title": title, "connect.type": "bytes", "connect.parameters": {k.replace("_", "."): v for k, v in parameters.items()}}
+    return Schema(json.dumps({"type": "object", "properties": {"d": part}}), "JSON")
+
+
+def test_a_decimal_of_more_digits_than_a_column_has_is_the_widest(schemas: EmbeddedRegistry) -> None:
+    schemas.register("topic-value", connect_decimal(connect_decimal_precision="64", scale="2"))
+    assert infer_columns("JSON_SR", VALUE, schemas) == columns(D=sql.Decimal(38, 2))
+
+
+@pytest.mark.parametrize(("precision", "scale"), [("38", "40"), ("5", "-2"), ("0", "0"), ("many", "2"), (None, "2")])
+def test_a_decimal_that_is_none_is_refused(schemas: EmbeddedRegistry, precision: object, scale: object) -> None:
+    schemas.register("topic-value", connect_decimal(connect_decimal_precision=precision, scale=scale))
+    with pytest.raises(SchemaError, match=rf"topic-value\.d is a decimal of precision {precision} and scale {scale}, which no DECIMAL is"):
+        infer_columns("JSON_SR", VALUE, schemas)
+
+
 def test_a_schema_of_another_kind_is_refused(schemas: EmbeddedRegistry) -> None:
     schemas.register("topic-value", Schema('"int"'))
     with pytest.raises(SchemaError, match="is of type AVRO, but the JSON_SR format needs JSON"):

@@ -9,6 +9,7 @@ from typing import Any
 
 from penstock.errors import SchemaError
 from penstock.formats.contract import Column, SerdeOptions
+from penstock.formats.definition import registered_decimal
 from penstock.sql.types import BIGINT, BOOLEAN, BYTES, DATE, DOUBLE, INTEGER, STRING, TIME, TIMESTAMP, Array, Decimal, Field, Map, SqlType, Struct
 
 NAMESPACE = "io.confluent.ksql.avro_schemas"
@@ -154,8 +155,8 @@ def _sql(schema: Any, namespace: str, names: Mapping[str, Any], spell: Any, wher
     kind = schema["type"]
     logical = schema.get("logicalType")
     if logical == "decimal" and kind in ("bytes", "fixed"):
-        return Decimal(int(schema["precision"]), int(schema.get("scale", 0)))
-    if logical in _SQL_LOGICAL:
+        return registered_decimal(schema.get("precision"), schema.get("scale", 0), where)
+    if isinstance(logical, str) and logical in _SQL_LOGICAL:
         return _SQL_LOGICAL[logical]
     if kind == "array":
         items = schema["items"]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from penstock.errors import SchemaError
 from penstock.formats.contract import Column, Decoder, Encoder, SerdeOptions
 from penstock.registry.model import Schema, SchemaRegistry, SchemaType
 from penstock.sql.types import Array, Decimal, Field, Map, SqlType, Struct
+
+DECIMAL_DIGITS_MAX = 38
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,19 @@ def is_unwrapped(format_: Format, columns: Sequence[Column], options: SerdeOptio
     if len(columns) != 1 or not format_.can_unwrap:
         return False
     return options.is_key or not options.wrap_single or not format_.can_wrap
+
+
+def registered_decimal(precision: object, scale: object, where: str) -> Decimal:
+    """The DECIMAL of a registered schema's decimal. One of more digits than a column can have is the widest: a value that needs them is a bad record.
+    Raises SchemaError for what is no precision or scale."""
+    try:
+        digits, behind = int(str(precision)), int(str(scale))
+    except ValueError:
+        digits, behind = 0, 0
+    if digits < 1 or not 0 <= behind <= min(digits, DECIMAL_DIGITS_MAX):
+        raise SchemaError(f"{where} is a decimal of precision {precision} and scale {scale}, which no DECIMAL is.",
+                          mend="List the columns that you need in the statement.")
+    return Decimal(min(digits, DECIMAL_DIGITS_MAX), behind)
 
 
 def type_word(type_: SqlType) -> str:

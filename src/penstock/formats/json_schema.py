@@ -8,6 +8,7 @@ from typing import Any
 
 from penstock.errors import SchemaError
 from penstock.formats.contract import Column, SerdeOptions
+from penstock.formats.definition import DECIMAL_DIGITS_MAX, registered_decimal
 from penstock.sql.types import BIGINT, BOOLEAN, BYTES, DATE, DOUBLE, INTEGER, STRING, TIME, TIMESTAMP, Array, Decimal, Field, Map, SqlType, Struct
 
 _CONNECT = "org.apache.kafka.connect.data."
@@ -96,7 +97,7 @@ class _Reading:
         title, connect = schema.get("title"), schema.get("connect.type")
         if title == _CONNECT + "Decimal":
             parameters = schema.get("connect.parameters", {})
-            return Decimal(int(parameters.get("connect.decimal.precision", 38)), int(parameters.get("scale", 0)))
+            return registered_decimal(parameters.get("connect.decimal.precision", DECIMAL_DIGITS_MAX), parameters.get("scale", 0), where)
         if title in _BY_TITLE:
             return _BY_TITLE[title]
         match kind:

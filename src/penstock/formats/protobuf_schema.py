@@ -8,6 +8,7 @@ from typing import Literal as OneOf
 
 from penstock.errors import SchemaError
 from penstock.formats.contract import Column, SerdeOptions
+from penstock.formats.definition import DECIMAL_DIGITS_MAX, registered_decimal
 from penstock.registry.proto_file import SCALARS, ProtoEnum, ProtoField, ProtoFile, ProtoMessage, format_file
 from penstock.registry.protobuf import ProtoTypes
 from penstock.sql.types import BIGINT, BOOLEAN, BYTES, DATE, DOUBLE, INTEGER, STRING, TIME, TIMESTAMP, Array, Decimal, Field, Map, SqlType, Struct
@@ -163,4 +164,4 @@ def decimal_of(field: ProtoField) -> Decimal:
                 pair = dict(re.findall(r'(key|value)\s*:\s*"([^"]*)"', entry))
                 if "key" in pair:
                     parameters[pair["key"]] = pair.get("value", "")
-    return Decimal(int(parameters.get("precision", "38")), int(parameters.get("scale", "0")))
+    return registered_decimal(parameters.get("precision", DECIMAL_DIGITS_MAX), parameters.get("scale", 0), field.name)

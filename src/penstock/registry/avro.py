@@ -50,13 +50,15 @@ def _references(schema: Schema, resolve: Resolve, seen: set[str]) -> list[str]:
 
 
 def _need_fields(schema: Any) -> None:
-    """Raise KeyError for a record without a list of fields, which fastavro would take as an empty one."""
+    """Raise KeyError for a record without a list of fields, which fastavro would take as an empty one, TypeError where a field has no name."""
     if isinstance(schema, list):
         for branch in schema:
             _need_fields(branch)
     elif isinstance(schema, dict):
         if schema["type"] in ("record", "error"):
             for field in schema["fields"]:
+                if not isinstance(field["name"], str):
+                    raise TypeError(f"the name of a field must be a string, but is {field['name']}")
                 _need_fields(field["type"])
         for part in ("type", "items", "values"):
             if part in schema:

@@ -71,4 +71,35 @@ def _json(schema: Schema) -> str:
         raise SchemaError(f"Not a JSON schema: {problem}.", mend="Mend the schema's text.") from None
     if not isinstance(parsed, dict | bool):
         raise SchemaError("Not a JSON schema: it must be an object, true or false.", mend="Mend the schema's text.")
+    _check_json(parsed, "the schema")
     return json.dumps(parsed, sort_keys=True, separators=(",", ":"))
+
+
+_JSON_SHAPES: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "$ref": (str, "a string"), "title": (str, "a string"), "connect.type": (str, "a string"), "type": ((str, list), "a string or a list"),
+    "enum": (list, "a list"), "required": (list, "a list"), "connect.parameters": (dict, "an object"),
+    "oneOf": (list, "a list"), "anyOf": (list, "a list"), "allOf": (list, "a list"),
+    "properties": (dict, "an object"), "patternProperties": (dict, "an object"), "definitions": (dict, "an object"), "$defs": (dict, "an object"),
+    "items": ((dict, list, bool), "a schema"), "additionalProperties": ((dict, bool), "a schema"), "not": ((dict, bool), "a schema"),
+}  # fmt: skip
+"""What the keywords that matter here hold, and how that is said."""
+_JSON_PARTS = ("oneOf", "anyOf", "allOf", "properties", "patternProperties", "definitions", "$defs")
+
+
+def _check_json(schema: Any, where: str) -> None:
+    """Refuse a JSON schema whose keywords do not hold what they must. Raises SchemaError."""
+    if not isinstance(schema, dict | bool):
+        raise SchemaError(f"Not a JSON schema: {where} must be an object, true or false.", mend="Mend the schema's text.")
+    if isinstance(schema, bool):
+        return
+    for keyword, (types, said) in _JSON_SHAPES.items():
+        if keyword in schema and not isinstance(schema[keyword], types):
+            raise SchemaError(f"Not a JSON schema: {keyword} of {where} must be {said}.", mend="Mend the schema's text.")
+    for keyword in _JSON_PARTS:
+        parts = schema.get(keyword, {})
+        for name, part in parts.items() if isinstance(parts, dict) else enumerate(parts):
+            _check_json(part, f"{name} in {keyword} of {where}")
+    for keyword in ("items", "additionalProperties", "not"):
+        part = schema.get(keyword, True)
+        for item in part if isinstance(part, list) else [part]:
+            _check_json(item, f"{keyword} of {where}")

@@ -81,6 +81,10 @@ class _Reader:
     def peek(self) -> str:
         return self.tokens[self.at][0] if self.at < len(self.tokens) else ""
 
+    def opens(self) -> bool:
+        """Whether a brace stands behind the next word, its keyword's name."""
+        return self.at + 2 < len(self.tokens) and self.tokens[self.at + 2][0] == "{"
+
     def next(self) -> str:
         word = self.peek()
         if not word:
@@ -193,13 +197,13 @@ def _message(reader: _Reader) -> ProtoMessage:
     reader.expect("{")
     while not reader.take("}"):
         match reader.peek():
-            case "message" if reader.tokens[reader.at + 2][0] == "{":
+            case "message" if reader.opens():
                 reader.next()
                 messages.append(_message(reader))
-            case "enum" if reader.tokens[reader.at + 2][0] == "{":
+            case "enum" if reader.opens():
                 reader.next()
                 enums.append(_enum(reader))
-            case "oneof" if reader.tokens[reader.at + 2][0] == "{":
+            case "oneof" if reader.opens():
                 reader.next()
                 fields += _oneof(reader)
             case "option":
