@@ -89,6 +89,8 @@ def test_what_a_statement_says_of_its_topic() -> None:
     spec = topic_spec(statement)
     assert (spec.name, spec.partitions, spec.replicas, spec.retention_ms) == ("t", 2, 3, -1)
     assert topic_spec(replace(statement, properties={"KAFKA_TOPIC": "x"})).partitions is None
+    with pytest.raises(SqlError, match="KAFKA_TOPIC is empty"):
+        topic_spec(replace(statement, properties={"KAFKA_TOPIC": ""}))
 
 
 def test_properties_are_named_once_and_documented() -> None:

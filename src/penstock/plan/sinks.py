@@ -54,6 +54,8 @@ def topic_spec(statement: ast.CreateSource) -> TopicSpec:
 
 
 def _topic(w: With, name: str) -> TopicSpec:
+    if w.text("KAFKA_TOPIC") == "":
+        raise w.error("KAFKA_TOPIC is empty.", "Name a topic.")
     partitions, replicas = w.number("PARTITIONS"), w.number("REPLICAS")
     for value, what in ((partitions, "PARTITIONS"), (replicas, "REPLICAS")):
         if value is not None and value < 1:
