@@ -47,6 +47,38 @@ def retention_of(window: steps.Window) -> int:
     return max(window.retention_ms if window.retention_ms is not None else DAY_MS, window.size_ms + grace_of(window))
 
 
+@dataclass(frozen=True)
+class Partials:
+    """The partial rows of a batch, one a group, in no order: columns c (key, carried), s (partial state), meta. Some are not in `table`: `_p` where
+    all rows are of one `partition`, `_g` where it is `_o`, and what is a column's value in the group's last row: `lasts`, see `Aggregate.lasts`."""
+
+    table: pa.Table
+    partition: int | None
+    lasts: Mapping[str, tuple[pa.Array, pa.Scalar]]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def partitions(self) -> npt.NDArray[np.int32]:
+        """Each row's partition."""
+        if self.partition is not None:
+            return np.full(len(self), self.partition, np.int32)
+        found: npt.NDArray[np.int32] = one_chunk(self.table["_p"]).to_numpy(zero_copy_only=False)
+        return found
+
+    def in_order(self, order: Numbers64) -> dict[str, pa.Array]:
+        """All columns, the rows in an order."""
+        index = pa.array(order)
+        rows = {name: one_chunk(self.table[name]).take(index) for name in self.table.column_names}
+        if self.partition is not None:
+            rows["_p"] = pa.array(self.partitions)
+        rows.setdefault("_g", rows["_o"])
+        for name, (column, first) in self.lasts.items():
+            rows[name] = column.take(pc.subtract(rows["_o"], first))
+        return rows
+
+
 @dataclass
 class Aggregate:
     """Aggregation over a stream: without a window, or with tumbling or hopping ones. With `final`, only closed windows are emitted."""
@@ -71,11 +103,11 @@ class Aggregate:
         times = Numbers(cycle.state(f"{self.name}/times"))
         if self.step.window:
             stage = self.on_time(cycle, stage, times)
-        batch = self.partial_rows(cycle, stage)
+        batch = cycle.table(self.batch_sql(cycle, stage)) if cycle.every_change else self.partials(cycle, stage)
         cycle.spent(stage.sql)
-        if batch.num_rows == 0:
+        if not len(batch):
             return empty_stage(self.step, self.grouping, old=self.old)
-        changes = self.merge(cycle, batch)
+        changes = self.merge_groups(cycle, batch) if isinstance(batch, Partials) else self.merge_changes(cycle, batch)
         if not self.step.window:
             return self.emit(cycle, changes)
         reached = self.advance(times, changes)
@@ -83,22 +115,16 @@ class Aggregate:
         self.expire(cycle, times, reached)
         return self.emit(cycle, changes if closed is None else closed)
 
-    def partial_rows(self, cycle: Cycle, stage: Stage) -> pa.Table:
-        """The partial rows: columns c (key, carried), s (partial state), meta."""
+    def partials(self, cycle: Cycle, stage: Stage) -> Partials:
+        """The partial rows of a batch whose groups have one each."""
         lasts = self.lasts(cycle, stage)
-        rows = cycle.table(self.batch_sql(cycle, stage, lasts))
-        for name, (column, first) in lasts.items():
-            rows = rows.append_column(name, column.take(pc.subtract(one_chunk(rows["_o"]), first)))
-        if "_p" not in rows.column_names:
-            assert stage.partition is not None
-            rows = rows.append_column("_p", pa.array(np.full(rows.num_rows, stage.partition, np.int32)))
-        return rows if "_g" in rows.column_names else rows.append_column("_g", rows["_o"])
+        return Partials(cycle.table(self.batch_sql(cycle, stage, lasts)), stage.partition, lasts)
 
     def lasts(self, cycle: Cycle, stage: Stage) -> dict[str, tuple[pa.Array, pa.Scalar]]:
         """The columns of the partial rows that are a column's value in each group's last row, and can be taken from there: their names, with that
         column and the place of its first row. It spares DuckDB to keep a value for each group while it groups: for texts a third of the work."""
         known = cycle.known(stage)
-        if known is None or cycle.every_change or not stage.in_place or known.num_rows < TAKEN_FROM:
+        if known is None or not stage.in_place or known.num_rows < TAKEN_FROM:
             return {}
         first = known["_o"][0]
         if known["_o"][-1].as_py() - first.as_py() + 1 != known.num_rows:
@@ -112,7 +138,7 @@ class Aggregate:
                 found[f"s{number}"] = (one_chunk(known[call["column"]]), first)
         return found
 
-    def batch_sql(self, cycle: Cycle, stage: Stage, lasts: Container[str]) -> str:
+    def batch_sql(self, cycle: Cycle, stage: Stage, lasts: Container[str] = ()) -> str:
         """SQL of the partial rows, without the columns `lasts`, `_p` where all rows have one, and `_g` where it is `_o`."""
         compiler = Compiler(stage.columns)
         columns = [compiler.columns[c.name] for c in stage.schema.key] + [compiler.columns[name] for name in self.step.carried]
@@ -198,15 +224,15 @@ class Aggregate:
         """The stored groups."""
         return self.grouping.table(cycle.state(f"{self.name}/groups"))
 
-    def group_keys(self, cycle: Cycle, batch: pa.Table) -> tuple[Keys, Numbers64]:
+    def group_keys(self, cycle: Cycle, batch: Partials) -> tuple[Keys, Numbers64]:
         """The keys of partial rows, of which each group has one, in the order of the state, and which row each one is."""
-        return Keys.sorted(self.rests(cycle, batch), *self.window_prefixes(batch))
+        return Keys.sorted(self.rests(cycle, batch.table), *self.window_prefixes(batch.table, batch.partitions))
 
     def change_keys(self, cycle: Cycle, batch: pa.Table) -> tuple[Keys, Numbers64]:
         """The keys of partial rows, of which a group has one for each record, in the order of the state, each once, and for each row the number of
         its key."""
         rests = self.rests(cycle, batch)
-        prefixes, groups = self.window_prefixes(batch)
+        prefixes, groups = self.window_prefixes(batch, one_chunk(batch["_p"]).to_numpy(zero_copy_only=False))
         known = rests.dictionary_encode()
         codes = known.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         if groups is not None:
@@ -220,30 +246,25 @@ class Aggregate:
         types = self.grouping.keys
         return state_keys(cycle.arrays(batch, [f"c{i}" for i in range(len(types))], types), types, batch.num_rows)
 
-    def window_prefixes(self, batch: pa.Table) -> tuple[list[bytes], Numbers64 | None]:
+    def window_prefixes(self, batch: pa.Table, partitions: npt.NDArray[np.int32]) -> tuple[list[bytes], Numbers64 | None]:
         """The prefixes of the partial rows' windows, sorted, and the number of each row's; one empty prefix and None where there are no windows."""
         if not self.step.window:
             return [b""], None
-        starts, partitions = (one_chunk(batch[c]).to_numpy(zero_copy_only=False).astype(np.int64) for c in ("_ws", "_p"))
+        starts = one_chunk(batch["_ws"]).to_numpy(zero_copy_only=False)
         known_starts, start = np.unique(starts, return_inverse=True)
-        pairs, groups = np.unique(partitions * len(known_starts) + start, return_inverse=True)
+        pairs, groups = np.unique(partitions.astype(np.int64) * len(known_starts) + start, return_inverse=True)
         numbers = (divmod(pair, len(known_starts)) for pair in pairs.tolist())
         return [window_prefix(partition, int(known_starts[i])) for partition, i in numbers], groups
 
-    def merge(self, cycle: Cycle, batch: pa.Table) -> pa.Table:
+    def merge_groups(self, cycle: Cycle, batch: Partials) -> pa.Table:
         """Join the partial rows with the stored state, store the new one, and return rows with results: columns c (key, carried, aggregates), r
-        (results before), had, meta; `_st` is the newest record's own time. Where a key has one row, they come in the order of the state."""
-        return self.merge_changes(cycle, batch) if cycle.every_change else self.merge_groups(cycle, batch)
-
-    def merge_groups(self, cycle: Cycle, batch: pa.Table) -> pa.Table:
-        """The same where each group has one row."""
+        (results before), had, meta; `_st` is the newest record's own time. They come in the order of the state."""
         grouping = self.grouping
         keys, order = self.group_keys(cycle, batch)
         cycle.keys_touched = max(cycle.keys_touched, len(keys))
         store = self.store(cycle)
         had, held = store.lookup(keys, grouping.looked_up)
-        index = pa.array(order)
-        merged = self.merged(cycle, {name: one_chunk(batch[name]).take(index) for name in batch.column_names}, had, held)
+        merged = self.merged(cycle, batch.in_order(order), had, held)
         grouping.report(cycle, merged)
         store.put(keys, cycle.arrays(merged, grouping.stored, grouping.codec.types))
         return merged
@@ -256,18 +277,21 @@ class Aggregate:
         results = {f"c{grouping.width + i}": sql for i, sql in enumerate(grouping.results("m", careful=cycle.careful))}
         before = {f"r{i}": sql for i, sql in enumerate(grouping.results("h", careful=cycle.careful))} if self.old else {}
         same = {f"c{grouping.width + i}": f"m{column}" for i, column in grouping.unchanged.items()}
-        wanted = [*state, *(f"{sql} AS {name}" for name, sql in (results | before).items() if name not in same)]
+        kept = {f"m{i}": rows[f"s{i}"] for i in grouping.newest if not rows[f"s{i}"].null_count}
+        values = [f"{sql} AS {name}" for name, sql in (results | before).items() if name not in same]
+        wanted = [*(name for name in state if name not in kept), *values]
         source = cycle.bind(pa.table({name: array for name, array in rows.items() if name[0] != "_"} | stored))
         # DuckDB runs as many threads as it is given, one; so the order of the rows is that of the result
-        new = cycle.table(f"SELECT {', '.join(wanted)} FROM (SELECT *, {', '.join(grouping.merges())} FROM {source})")
+        found = cycle.table(f"SELECT {', '.join(wanted)} FROM (SELECT *, {', '.join(grouping.merges())} FROM {source})") if wanted else pa.table({})
         cycle.spent(source)
+        new = kept | dict(zip(found.column_names, found.columns, strict=True))
         columns = {name: array for name, array in rows.items() if name[0] != "s"}
         columns |= {name: new[same.get(name, name)] for name in [*results, *before, *state]}
         columns |= {"_st": rows["_t"], "_t": pc.max_element_wise(rows["_t"], held[-1]), "_had": pa.array(had)}
         return pa.table(columns)
 
     def merge_changes(self, cycle: Cycle, batch: pa.Table) -> pa.Table:
-        """The same where a group has a row for each record, with its state then."""
+        """The same where a group has a row for each record, with its state then, in the order of the records."""
         grouping = self.grouping
         keys, number = self.change_keys(cycle, batch)
         cycle.keys_touched = max(cycle.keys_touched, len(keys))

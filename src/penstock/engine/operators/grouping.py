@@ -55,6 +55,8 @@ class Grouping:
         self.stored = [f"c{i}" for i in range(self.width)] + [f"m{i}" for i in range(len(self.state))] + ["_t", "_p"]
         self.looked_up = range(self.width, self.width + len(self.state) + 1)
         self.unchanged = self._unchanged()
+        # the state columns that a value of the batch's replaces
+        self.newest = [i for i, sql in enumerate(self._merges()) if sql == f"coalesce(s{i}, h{i})"]
 
     def partials(self, compiler: Compiler) -> list[str]:
         """The state of a batch's rows alone: an aggregate call for each column `s0`..."""
@@ -68,13 +70,15 @@ class Grouping:
 
     def merges(self, *, combine: bool = False) -> list[str]:
         """New state columns `m0`... out of the stored `h0`... and the partial `s0`..., which with `combine` is a stored state too."""
-        sqls, number = [], 0
+        typed = enumerate(zip(self._merges(combine=combine), self.state, strict=True))
+        return [f"CAST({sql} AS {duckdb_type(type_)}) AS m{i}" for i, (sql, type_) in typed]
+
+    def _merges(self, *, combine: bool = False) -> list[str]:
+        sqls: list[str] = []
         for resolved in self.calls:
-            span = range(number, number + len(resolved.state))
+            span = range(len(sqls), len(sqls) + len(resolved.state))
             join = resolved.combine if combine and resolved.combine else resolved.merge
-            merged = join([f"h{i}" for i in span], [f"s{i}" for i in span])
-            sqls += [f"CAST({sql} AS {duckdb_type(t)}) AS m{i}" for i, sql, t in zip(span, merged, resolved.state, strict=True)]
-            number += len(resolved.state)
+            sqls += join([f"h{i}" for i in span], [f"s{i}" for i in span])
         return sqls
 
     def begun(self, partials: str) -> str:
