@@ -247,7 +247,8 @@ STATEMENTS: tuple[Definition, ...] = (
         (ast.AlterSystem,),
         "ALTER SYSTEM 'property' = 'value'",
         "Sets a property for every session that begins from here on, and keeps it with the database: it holds also when that is opened again, unless "
-        "the opening itself gives the property. What holds from the opening on, such as `connector.file.allowed.paths`, it does not set.",
+        "the opening itself gives the property. Its default puts it back. What holds from the opening on, such as `connector.file.allowed.paths`, it "
+        "does not set.",
         ("ALTER SYSTEM 'auto.offset.reset' = 'earliest';",),
     ),
     Definition(
