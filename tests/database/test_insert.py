@@ -104,6 +104,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "too many decimals": ([{"c": Decimal("1.234")}], "C: "),
     "text for a decimal": ([{"c": "x"}], "C: "),
     "text for a date": ([{"da": "x"}], "DA: "),
+    "NaN for a date": ([{"da": float("nan")}], "DA: "),
     "text for a timestamp": ([{"ts": "x"}], "TS: "),
     "text for a boolean": ([{"b": "x"}], "B: "),
     "text for bytes": ([{"y": 1}], "Y: "),

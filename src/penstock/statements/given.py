@@ -95,7 +95,7 @@ def converted(name: str, values: list[Any], type_: SqlType) -> pa.Array:
         if isinstance(type_, Array | Map | Struct):
             values = [fitted(v, type_) for v in values]
         return pa.array(values, arrow_type(type_))
-    except (pa.ArrowException, OverflowError, UnicodeError, DataError) as error:
+    except (pa.ArrowException, OverflowError, ValueError, DataError) as error:
         raise DataError(f"{name}: {error}") from error
 
 
