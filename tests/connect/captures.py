@@ -87,8 +87,8 @@ class MariaDbCaptured(Captured):
 
 
 def streaming(driver: Driver) -> Driver:
-    """Go on until the snapshot is over."""
-    driver.until(lambda: driver.source._stream is not None)  # type: ignore[attr-defined]
+    """Go on until the snapshot is over. The poll that opens the stream does not wait for what comes by it, which may be the server's beat of 15 s."""
+    driver.until(lambda: driver.source._stream is not None or driver.wake())  # type: ignore[attr-defined, func-returns-value]
     return driver
 
 

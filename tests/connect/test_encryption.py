@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.connect.captures import streaming
 from tests.connect.certificates import make_certificates
 from tests.connect.databases import Server, run_mariadb, run_postgres
 from tests.connect.source_driver import Driver
@@ -45,9 +46,7 @@ def encrypted(class_name: str, server: Server, folder: Path, question: str, opti
         driver.step()
         database = driver.source._database  # type: ignore[attr-defined]
         answer = str(database.rows(question)[0][-1] or "")
-        while driver.source._stream is None:  # type: ignore[attr-defined]  # which is a connection of its own
-            driver.wake()  # the poll that opens it would wait for what comes by it, which may be the server's beat of 15 s
-            driver.step()
+        streaming(driver)  # which is a connection of its own
         return answer
 
 

@@ -46,7 +46,7 @@ def test_snapshot_then_changes(server: Server, capture: Callable[..., Driver]) -
     assert isinstance(first[0].value_schema, types.Struct)
     assert [field.name for field in first[0].value_schema.fields] == ["before", "after", "source", "op", "ts_ms"]
     assert str(first[0].key_schema) == "STRUCT<`id` INTEGER>"
-    driver.until(lambda: driver.source._stream is not None)  # type: ignore[attr-defined]
+    streaming(driver)
     server.run(
         "INSERT INTO customers VALUES (3, 'Brianna', NULL)",
         "UPDATE customers SET club = 'platinum' WHERE id = 1",
