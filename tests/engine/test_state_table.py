@@ -33,7 +33,7 @@ class Undone(Exception):
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds so low that a few hundred rows are remembered, made into runs, merged, frozen, absorbed and cut."""
-    for name, value in {"FEW": 8, "MEMORY_ROWS": 20, "RUNS_MAX": 3, "ABSORB_ROWS": 60, "PIECE_ROWS": 16}.items():
+    for name, value in {"FEW": 8, "MEMORY_ROWS": 20, "RUNS_MAX": 3, "ABSORB_ROWS": 60, "PIECE_ROWS": 16, "RUN_PIECE_ROWS": 10}.items():
         monkeypatch.setattr(table_module, name, value)
 
 
@@ -158,13 +158,14 @@ def test_a_table_is_a_dict_that_stays(folder: Path, seed: int, prefix_bytes: int
                 directory = table.directory()
                 seen |= {name for name in ("written", "recent", "frozen", "base") if getattr(directory, name)}
                 seen |= {"pieces"} if len(directory.base) > 1 else set()
+                seen |= {"pieces of a run"} if any(len(run) > 1 for run in directory.recent) else set()
                 stored = {key for key, _ in snapshot.state("t").scan() if not key.startswith(b"m")}
                 whole = {b"r" + number.to_bytes(8, "big") for number in directory.stored}
                 heads = {b"h" + n.to_bytes(8, "big") for n, entry in directory.stored.items() if entry.prefixed}
                 assert stored <= whole | heads | {b"d"}, "what is merged away is removed"
     finally:
         log.close()
-    assert seen == {"written", "recent", "frozen", "base", "pieces"}, "the test has seen every state that a table can be in"
+    assert seen == {"written", "recent", "frozen", "base", "pieces", "pieces of a run"}, "the test has seen every state that a table can be in"
 
 
 @pytest.fixture
@@ -209,10 +210,13 @@ def test_runs_stay_few_and_the_base_holds_a_key_once(log: Log) -> None:
             put(Table(transaction.state("t"), RowCodec(TYPES)), {b"%d" % rng.randrange(300): a_row(rng) for _ in range(40)})
     with log.snapshot() as snapshot:
         directory: Directory = Table(snapshot.state("t"), RowCodec(TYPES)).directory()
-    assert directory.base_rows <= 300
+    assert sum(piece.run.rows for piece in directory.base) <= 300
     assert all(piece.run.rows <= 16 for piece in directory.base)
     assert sum(entry.rows for entry in directory.stored.values()) < 3 * 300 + 3 * 60
-    assert len(directory.runs) <= 12
+    runs = directory.recent + directory.frozen
+    assert len(runs) <= 12
+    assert all(piece.run.rows <= 10 for run in runs for piece in run)
+    assert any(len(run) > 3 for run in runs)
 
 
 def test_hashes_never_change() -> None:

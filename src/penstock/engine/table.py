@@ -6,9 +6,10 @@ It is a log-structured merge tree inside one state store, so that all of it belo
 - many rows, or what the memory has grown to, become a run: one value, written in one piece, which costs a row a twentieth of what a place of
   its own would. Runs of like size are merged, so that there are never many of them;
 - when the runs hold enough rows they are frozen, and then absorbed by the base, piece by piece as further rows are written. The base holds a
-  key once, in pieces that do not overlap and are small enough to be merged in memory.
+  key once, in pieces that are small enough to be merged in memory.
 
-A key is looked for in the memory, then in the runs from the newest to the oldest, then in the one piece of the base where it would be.
+Runs and the base are layers: pieces of rising keys that do not overlap. A key is looked for in the memory, and then in each layer, from the
+newest run to the base, in the one piece where it would be.
 
 Whole ranges of prefixes are forgotten at once, whatever they hold: a range is noted, runs that hold nothing else are dropped, and the others leave
 its rows behind when they are next merged.
@@ -16,7 +17,7 @@ its rows behind when they are next merged.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ from penstock.engine.state import beyond
 from penstock.sql.types import arrow_type
 
 if TYPE_CHECKING:
-    from penstock.log.protocol import StateStore
+    from penstock.log.protocol import Buffer, StateStore
 
 FEW = 4_096
 """A write of fewer rows goes to the memory."""
@@ -47,6 +48,8 @@ ABSORB_ROWS = 2_000_000
 """The base absorbs the runs when they hold so many rows, and half of its own."""
 PIECE_ROWS = 500_000
 """A piece of the base with more rows is cut."""
+RUN_PIECE_ROWS = 200_000
+"""And one of a new run, so that it is made and stored in the memory of the one before."""
 
 MEMORY, BODY, HEAD, DIRECTORY = b"m", b"r", b"h", b"d"
 AFTER_MEMORY = b"n"
@@ -62,7 +65,7 @@ class Entry(msgspec.Struct, array_like=True):
 
 
 class Piece(msgspec.Struct, array_like=True):
-    """A piece of the base: the keys from `prefix` and `hash` on up to the next one's. `absorbed`: it holds what is frozen."""
+    """A piece of a layer: the keys from `prefix` and `hash` on up to the next one's. `absorbed`: one of the base holds what is frozen."""
 
     run: Entry
     prefix: bytes = b""
@@ -75,41 +78,45 @@ class Piece(msgspec.Struct, array_like=True):
         return self.prefix, self.hash
 
 
+Layer = list[Piece]
+
+
+def rows_of(layer: Layer) -> int:
+    """How many rows a layer has."""
+    return sum(piece.run.rows for piece in layer)
+
+
+def high(layer: Layer, number: int) -> tuple[bytes, int] | None:
+    """Where the piece of a number ends; None for the last."""
+    return layer[number + 1].low if number + 1 < len(layer) else None
+
+
 class Directory(msgspec.Struct, array_like=True):
     """What is stored. `written`: rows put into the memory since it was last counted; `recent` and `frozen`: runs, the oldest first;
-    `forgotten`: ranges of prefixes, first -> the one after the last, whose rows in runs are there no more."""
+    `forgotten`: ranges of prefixes, first -> the one after the last, whose rows in layers are there no more."""
 
     next_id: int = 0
     written: int = 0
-    recent: list[Entry] = []
-    frozen: list[Entry] = []
-    base: list[Piece] = []
+    recent: list[Layer] = []
+    frozen: list[Layer] = []
+    base: Layer = []
     forgotten: dict[bytes, bytes] = {}
 
     @property
-    def runs(self) -> list[Entry]:
-        """The runs before the base, the newest first."""
-        return [*reversed(self.recent), *reversed(self.frozen)]
+    def layers(self) -> list[Layer]:
+        """The runs, the newest first, and the base."""
+        return [*reversed(self.recent), *reversed(self.frozen), self.base]
 
     @property
     def stored(self) -> dict[int, Entry]:
         """All that is stored, by id."""
-        return {entry.id: entry for entry in (*self.runs, *(piece.run for piece in self.base)) if entry.rows}
-
-    @property
-    def base_rows(self) -> int:
-        """How many rows the base has."""
-        return sum(piece.run.rows for piece in self.base)
+        return {piece.run.id: piece.run for layer in self.layers for piece in layer if piece.run.rows}
 
     def alive(self, run: Run) -> Run:
         """The run without what is forgotten."""
         for low, high in self.forgotten.items():
             run = run.without(low, high)
         return run
-
-    def high(self, number: int) -> tuple[bytes, int] | None:
-        """Where the piece of a number ends; None for the last."""
-        return self.base[number + 1].low if number + 1 < len(self.base) else None
 
 
 @dataclass
@@ -170,28 +177,25 @@ class Table:
         if directory.written:
             run, places = self.remembered(keys)
             found.add(run.only(wanted), places)
-        for entry in directory.runs:
-            if found.done.all():
-                break
-            run = self.load(entry).only(wanted)
-            found.add(run, run.keys.find(keys, ~found.done if found.done.any() else None))
-        for number, piece in enumerate(directory.base):
-            low, high = keys.place(*piece.low), directory.high(number)
-            end = len(keys) if high is None else keys.place(*high)
-            if low < end and piece.run.rows and not found.done[low:end].all():
-                run = self.load(piece.run).only(wanted)
-                found.add(run, run.keys.find(keys.slice(low, end), ~found.done[low:end]), low)
+        for layer in directory.layers:
+            for number, piece in enumerate(layer):
+                after = high(layer, number)
+                low, end = keys.place(*piece.low), len(keys) if after is None else keys.place(*after)
+                done = found.done[low:end]
+                if low < end and piece.run.rows and not done.all():
+                    run = self.load(piece.run).only(wanted)
+                    found.add(run, run.keys.find(keys.slice(low, end), ~done if done.any() else None), low)
         return found.where >= 0, found.columns()
 
     def scan(self, start: bytes = b"", end: bytes | None = None, columns: Sequence[int] | None = None) -> tuple[Keys, list[pa.Array]]:
         """The rows whose prefixes are from `start` on and before `end`, in the order of runs, of all columns or of these."""
         wanted = range(len(self.types)) if columns is None else columns
-        low, high = (start, 0), None if end is None else (end, 0)
+        low, last = (start, 0), None if end is None else (end, 0)
         directory = self.directory()
         runs = [self.remembered_within(start, end)] if directory.written else []
-        runs += [self.load(entry).within(low, high) for entry in directory.runs]
-        pieces = (p for i, p in enumerate(directory.base) if (end is None or p.low < (end, 0)) and ((h := directory.high(i)) is None or low < h))
-        runs += [self.load(piece.run).within(low, high) for piece in pieces]
+        for layer in directory.layers:
+            pieces = (p for i, p in enumerate(layer) if (last is None or p.low < last) and ((after := high(layer, i)) is None or low < after))
+            runs += [self.load(piece.run).within(low, last) for piece in pieces]
         found = merged([directory.alive(run.only(wanted)) for run in runs] or [self.empty().only(wanted)], keep_gone=False)
         return found.keys, found.columns
 
@@ -233,9 +237,10 @@ class Table:
         if held:
             directory.forgotten[start] = end
             dead = {id_ for id_, run in held.items() if not len(directory.alive(run))}
-            directory.recent, directory.frozen = ([e for e in part if e.id not in dead] for part in (directory.recent, directory.frozen))
-            for piece in directory.base:
-                piece.run = Entry(-1, 0) if piece.run.id in dead else piece.run
+            for layer in directory.layers:
+                for piece in layer:
+                    piece.run = Entry(-1, 0) if piece.run.id in dead else piece.run
+            directory.recent, directory.frozen = ([layer for layer in part if rows_of(layer)] for part in (directory.recent, directory.frozen))
             if dead == held.keys():
                 directory.forgotten.clear()
             self.store.put_many([(DIRECTORY, msgspec.msgpack.encode(directory))])
@@ -344,19 +349,32 @@ class Growth:
         directory.written = 0
         if run.gone is not None and not self.before:
             run = merged([run], keep_gone=False)
-        directory.recent.append(self.enter(run))
+        directory.recent.append(self.layer(run))
         while (alike := self.alike()) > 1:
             chosen = directory.recent[-alike:]
             all_ = alike == len(directory.recent) and not directory.frozen and not directory.base
-            together = merged([directory.alive(self.load(entry)) for entry in reversed(chosen)], keep_gone=not all_)
-            directory.recent[-alike:] = [self.enter(together)]
+            together = merged(self.alive(reversed(chosen)), keep_gone=not all_)
+            directory.recent[-alike:] = [self.layer(together)]
         self.absorb(len(run))
-        directory.recent = [entry for entry in directory.recent if entry.rows]
+        directory.recent = [layer for layer in directory.recent if rows_of(layer)]
         self.write(memory)
+
+    def layer(self, run: Run) -> Layer:
+        """A new run's layer."""
+        return self.pieces(cut(run, RUN_PIECE_ROWS), (b"", 0))
+
+    def pieces(self, runs: Sequence[Run], low: tuple[bytes, int], *, absorbed: bool = False) -> Layer:
+        """New pieces of a layer, which begins at `low`."""
+        lows = [low, *((run.keys.prefixes[0], int(run.keys.hashes[0])) for run in runs[1:])]
+        return [Piece(self.enter(run), *at, absorbed=absorbed) for run, at in zip(runs, lows, strict=True)]
+
+    def alive(self, layers: Iterable[Layer]) -> list[Run]:
+        """The pieces of layers, without what is forgotten."""
+        return [self.directory.alive(self.load(piece.run)) for layer in layers for piece in layer]
 
     def alike(self) -> int:
         """How many of the newest runs are to be merged: the first time that RUNS_MAX of them are of at most some size; else 0."""
-        sizes = [entry.rows for entry in reversed(self.directory.recent)]
+        sizes = [rows_of(layer) for layer in reversed(self.directory.recent)]
         limit = FEW * LIKE
         while True:
             count = next((i for i, rows in enumerate(sizes) if rows >= limit), len(sizes))
@@ -369,15 +387,15 @@ class Growth:
     def absorb(self, written: int) -> None:
         """Merge what is frozen into some pieces of the base: as many as it takes to be done before the next rows are to be frozen."""
         directory = self.directory
-        enough = max(ABSORB_ROWS, directory.base_rows // 2)
+        enough = max(ABSORB_ROWS, rows_of(directory.base) // 2)
         if not directory.frozen:
-            if sum(entry.rows for entry in directory.recent) < enough:
+            if sum(map(rows_of, directory.recent)) < enough:
                 return
-            directory.frozen, directory.recent = [entry for entry in directory.recent if entry.rows], []
+            directory.frozen, directory.recent = [layer for layer in directory.recent if rows_of(layer)], []
             directory.base = directory.base or [Piece(Entry(-1, 0))]
             for piece in directory.base:
                 piece.absorbed = False
-        frozen = [directory.alive(self.load(entry)) for entry in reversed(directory.frozen)]
+        frozen = self.alive(reversed(directory.frozen))
         share = -(-2 * len(directory.base) * written // enough)
         for number in [i for i, piece in enumerate(directory.base) if not piece.absorbed][:share][::-1]:
             directory.base[number : number + 1] = self.absorbed(number, frozen)
@@ -386,14 +404,11 @@ class Growth:
 
     def absorbed(self, number: int, frozen: list[Run]) -> list[Piece]:
         """The pieces that stand for one of the base when it has taken the frozen rows of its keys."""
-        piece = self.directory.base[number]
-        high = self.directory.high(number)
-        whole = merged([*(run.within(piece.low, high) for run in frozen), self.directory.alive(self.load(piece.run))], keep_gone=False)
-        first, *others = cut(whole, PIECE_ROWS)
-        if not len(first) and number:
+        piece, end = self.directory.base[number], high(self.directory.base, number)
+        whole = merged([*(run.within(piece.low, end) for run in frozen), self.directory.alive(self.load(piece.run))], keep_gone=False)
+        if not len(whole) and number:
             return []  # the piece before now reaches to the next one
-        pieces = [Piece(self.enter(first), *piece.low, absorbed=True)]
-        return pieces + [Piece(self.enter(part), part.keys.prefixes[0], int(part.keys.hashes[0]), absorbed=True) for part in others]
+        return self.pieces(cut(whole, PIECE_ROWS), piece.low, absorbed=True)
 
     def enter(self, run: Run) -> Entry:
         """A new run's entry; it is written if it is still there at the end."""
@@ -411,15 +426,18 @@ class Growth:
     def write(self, memory: list[bytes]) -> None:
         """Store it all."""
         stored = self.directory.stored
-        values: list[tuple[bytes, bytes | pa.Buffer]] = [(DIRECTORY, msgspec.msgpack.encode(self.directory))]
-        for number in sorted(self.fresh.keys() & stored.keys()):
-            run, name = self.fresh[number], number.to_bytes(8, "big")
-            values.append((BODY + name, run.body()))
-            if run.prefixed:
-                values.append((HEAD + name, run.head()))
         dead = [number.to_bytes(8, "big") for number in self.before if number not in stored]
         self.table.store.delete_many([*memory, *(BODY + name for name in dead), *(HEAD + name for name in dead)])
-        self.table.store.put_many(values)
+        self.table.store.put_many(self.values(sorted(self.fresh.keys() & stored.keys())))
+
+    def values(self, numbers: Sequence[int]) -> Iterator[tuple[bytes, Buffer]]:
+        """What is to be stored, one after the other: a piece's body takes the memory of the one before."""
+        yield DIRECTORY, msgspec.msgpack.encode(self.directory)
+        for number in numbers:
+            run, name = self.fresh[number], number.to_bytes(8, "big")
+            yield BODY + name, run.body()
+            if run.prefixed:
+                yield HEAD + name, run.head()
 
 
 def in_key_order(keys: Keys) -> pa.Array:

@@ -47,7 +47,7 @@ def retention_of(window: steps.Window) -> int:
     return max(window.retention_ms if window.retention_ms is not None else DAY_MS, window.size_ms + grace_of(window))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Partials:
     """The partial rows of a batch, one a group, in no order: columns c (key, carried), s (partial state), meta. Some are not in `table`: `_p` where
     all rows are of one `partition`, `_g` where it is `_o`, and what is a column's value in the group's last row: `lasts`, see `Aggregate.lasts`."""
@@ -68,13 +68,15 @@ class Partials:
         return found
 
     def in_order(self, order: Numbers64) -> dict[str, pa.Array]:
-        """All columns, the rows in an order."""
-        index = pa.array(order)
-        rows = {name: one_chunk(self.table[name]).take(index) for name in self.table.column_names}
+        """All columns, the rows in an order. That uses these up: their memory is for what comes next."""
+        index, partitions = pa.array(order), pa.array(self.partitions)
+        table, self.table = self.table, self.table.slice(0, 0)
+        lasts, self.lasts = self.lasts, {}
+        rows = {name: one_chunk(table[name]).take(index) for name in table.column_names}
         if self.partition is not None:
-            rows["_p"] = pa.array(self.partitions)
+            rows["_p"] = partitions
         rows.setdefault("_g", rows["_o"])
-        for name, (column, first) in self.lasts.items():
+        for name, (column, first) in lasts.items():
             rows[name] = column.take(pc.subtract(rows["_o"], first))
         return rows
 
