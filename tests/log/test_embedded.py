@@ -19,6 +19,7 @@ from tests.machine import files_no_larger_than, how_slow, idle_median_ms
 from penstock.errors import StorageError, StorageLostError
 from penstock.log import open_log
 from penstock.log.embedded import environment
+from penstock.log.embedded.folder import FORMAT
 from penstock.log.embedded.log import EmbeddedLog
 from penstock.log.protocol import Append, Log
 from penstock.log.records import records
@@ -92,8 +93,8 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_another_format_is_refused(folder: Path) -> None:
     open_log(folder).close()
-    (folder / "penstock.format").write_text("penstock 3\n")
-    with pytest.raises(StorageError, match=r"has format 3; .* up to 2\. Upgrade"):
+    (folder / "penstock.format").write_text(f"penstock {FORMAT + 1}\n")
+    with pytest.raises(StorageError, match=rf"has format {FORMAT + 1}; .* up to {FORMAT}\. Upgrade"):
         open_log(folder)
     (folder / "penstock.format").write_text("penstock 1\n")
     with pytest.raises(StorageError, match=r"has format 1, from before the first release; .* Name a new folder"):
