@@ -21,7 +21,7 @@ from penstock.errors import DataError, RecordError
 if TYPE_CHECKING:
     from penstock.log.protocol import Log, Snapshot, Transaction
 
-BATCH_RECORDS_FIRST = 50_000
+BATCH_RECORDS_FIRST = 20_000
 BATCH_RECORDS_LARGEST = 2_000_000
 """Of a million keys in no order a batch of so many records touches each once or more: with half as many, half as many rows again are written."""
 
