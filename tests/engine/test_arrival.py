@@ -12,6 +12,7 @@ from tests.engine.splits import random_sizes
 from penstock.database import Database
 from penstock.engine import task
 from penstock.engine.arrival import certain, line, turns
+from penstock.engine.stage import Origin
 from penstock.log.protocol import Append
 from penstock.log.records import records
 
@@ -90,6 +91,31 @@ def test_what_is_written_together_arrives_by_time(records_at_once: int, monkeypa
         db.insert_together({"a": rows, "b": rows})
         db.wait_idle()
         assert sorted(row[0] for row in db.query("SELECT n FROM o;").fetchall()) == list(range(600))
+
+
+def test_a_backlog_is_worked_on_in_large_batches_however_its_topics_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two topics written in turn a batch gets less than it may have: there is a backlog all the same."""
+    monkeypatch.setattr(task, "BATCH_RECORDS_FIRST", 20)
+    batches: list[int] = []
+    process = task.Task.process
+
+    def noted(self: task.Task, origin: Origin, positions: dict[tuple[str, int], int], *, careful: bool = False) -> None:
+        batches.append(origin.count)
+        process(self, origin, positions, careful=careful)
+
+    monkeypatch.setattr(task.Task, "process", noted)
+    with Database(threads=False) as db:
+        db.execute(STREAMS.replace("partitions=2", "partitions=1") + JOIN)
+        for turn in range(20):
+            for topic in ("a", "b"):
+                db.insert(topic, [{"id": "k", "n": turn * 20 + n, "ROWTIME": T0 + turn * 20 + n} for n in range(20)])
+        db.wait_idle()
+        assert sorted(row[0] for row in db.query("SELECT n FROM o;").fetchall()) == list(range(400))
+        assert len(batches) <= 3, "after the first one all the rest"
+        assert sum(batches) == 800
+        (running,) = db.runtime.queries.values()
+        assert running.task is not None
+        assert not running.task.intake.left
 
 
 def test_a_row_of_a_table_comes_before_the_record_that_is_written_with_it() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -27,6 +27,8 @@ class Intake:
         self.sources = sources
         self.log = log
         self.positions: dict[tuple[str, int], int] = {}
+        self.left = False
+        """Whether `take` left records for the next time that were there already."""
         committed = log.committed(group)
         tables = {s.step.topic for s in sources if s.step.kind == "TABLE"}
         # of what came together a table's rows come first, for whoever joins them
@@ -44,10 +46,19 @@ class Intake:
         """
         for source in self.sources:
             source.clear()
-        waiting = [place for place, offset in self.positions.items() if snapshot.end_offset(*place) > offset]
+        ends = {place: snapshot.end_offset(*place) for place in self.positions}
+        taken = self.take_some(snapshot, limit, ends)
+        self.left = taken is not None and (self.positions | taken[1]) != ends
+        return taken
+
+    def take_some(
+        self, snapshot: Snapshot, limit: int, ends: Mapping[tuple[str, int], int]
+    ) -> tuple[Origin, dict[tuple[str, int], int]] | None:
+        """The same, given where the partitions end."""
+        waiting = [place for place, offset in self.positions.items() if ends[place] > offset]
         most_bytes = max(BATCH_BYTES_MAX, limit * RECORD_BYTES)
         if len(waiting) == 1:
-            return self.take_from(snapshot, waiting[0], limit, most_bytes)
+            return self.take_from(snapshot, waiting[0], limit, most_bytes, ends[waiting[0]])
         each = max(limit // max(len(waiting), 1), 1)
         read = {place: snapshot.read(*place, self.positions[place], max_records=each, max_bytes=most_bytes) for place in waiting}
         read = {place: batch for place, batch in read.items() if batch.num_rows}
@@ -59,18 +70,18 @@ class Intake:
         if len(read) == 1:
             places = [np.arange(batch.num_rows) for batch in read.values()]
         else:
-            read, places = in_line(read, [batch["offset"][-1].as_py() + 1 < snapshot.end_offset(*place) for place, batch in read.items()])
+            read, places = in_line(read, [behind(batch) < ends[place] for place, batch in read.items()])
         origin = Origin()
         self.deal(origin, read, places)
         return origin, {place: behind(batch) for place, batch in read.items()}
 
     def take_from(
-        self, snapshot: Snapshot, place: tuple[str, int], limit: int, most_bytes: int
+        self, snapshot: Snapshot, place: tuple[str, int], limit: int, most_bytes: int, end: int
     ) -> tuple[Origin, dict[tuple[str, int], int]] | None:
         """The next records where only one partition has any: they are in order, and need not be in memory all at once."""
         origin, count, position = Origin(), 0, self.positions[place]
         # in one piece, so that it does not stand between the memory of the parts, which is freed
-        places = np.arange(min(limit, snapshot.end_offset(*place) - position))
+        places = np.arange(min(limit, end - position))
         for batch in snapshot.read_parts(*place, position, max_records=limit, max_bytes=most_bytes):
             self.deal(origin, {place: batch}, [places[count : count + batch.num_rows]])
             count, position = count + batch.num_rows, behind(batch)

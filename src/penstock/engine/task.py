@@ -122,7 +122,7 @@ class Task:
                 self.commit(cycle, positions)
         if cycle.faults and self.report is not None:
             self.report(cycle.faults)
-        self._adapt(cycle, origin.count)
+        self._adapt(cycle.keys_touched * 2 > origin.count)
 
     def skip(self, origin: Origin, positions: dict[tuple[str, int], int], error: RecordError | FunctionError) -> None:
         """Pass over the one record of a batch, since its topic does not take what it leads to or a user's aggregate does not take it, and report it:
@@ -135,12 +135,11 @@ class Task:
             faults.report(self.query, [fault], transaction.append)
             transaction.commit_offsets(self.query, positions)
 
-    def _adapt(self, cycle: Cycle, records: int) -> None:
-        """Take larger batches after a full one, and the largest where it touched a key's state for every other record: each key is then read and
-        written less often, and the pages of the store that hold them are. A push query's stay small: somebody has to read their rows."""
-        if self.deliver is None and records * 10 >= self.batch_records * 9:
+    def _adapt(self, many_keys: bool) -> None:
+        """Take larger batches after one that left records waiting, and the largest where it touched a key's state for every other record: each key is
+        then read and written less often. A push query's stay small: somebody has to read their rows."""
+        if self.deliver is None and self.intake.left:
             memory.keep(self.query)
-            many_keys = cycle.keys_touched * 2 > records
             self.batch_records = max(self.options.batch_records, BATCH_RECORDS_LARGEST if many_keys else self.batch_records)
 
     def commit(self, cycle: Cycle, positions: dict[tuple[str, int], int]) -> None:
