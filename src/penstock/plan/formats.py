@@ -84,7 +84,7 @@ def _with_options(w: With, side: str, spec: FormatSpec) -> FormatSpec:
     if full_name is None and side == "VALUE":
         full_name = w.text("VALUE_AVRO_SCHEMA_FULL_NAME")
     if full_name is not None and not full_name.strip():
-        raise w.error(f"fullSchemaName cannot be empty, as {side}_SCHEMA_FULL_NAME is.", "Write a name like 'com.acme.Reading'.")
+        raise w.error(f"The full name of the {side.lower()}'s schema is empty.", "Write a name like 'com.acme.Reading'.")
     if full_name is not None and not _FULL_NAME.fullmatch(full_name):
         raise w.error(f"'{full_name}' cannot be the full name of a schema.", "Write words of letters, digits and underscores with dots between them.")
     return replace(spec, delimiter=_delimiter(w, side, delimiter) if delimiter is not None else spec.delimiter,
