@@ -15,9 +15,15 @@ from penstock.log.protocol import Log, Snapshot
 
 BATCH_RECORDS_MAX = 200_000
 BATCH_BYTES_MAX = 64 << 20
-ROWS_REPEATED = 1 << 17
 RECORD_BYTES = 80
-"""Where so many bytes for each wanted record are more, that much is read."""
+"""A batch of many records may have so many bytes for each, where that is more."""
+ROWS_REPEATED = 1 << 17
+"""The partition of no more rows is a slice of an array that is there."""
+
+Place = tuple[str, int]
+"""A topic and a partition."""
+Taken = tuple[Origin, dict[Place, int]]
+"""Where the records of a batch came from, and the positions behind them."""
 
 
 class Intake:
@@ -26,7 +32,7 @@ class Intake:
     def __init__(self, sources: list[Source], log: Log, group: str, *, latest: bool) -> None:
         self.sources = sources
         self.log = log
-        self.positions: dict[tuple[str, int], int] = {}
+        self.positions: dict[Place, int] = {}
         self.left = False
         """Whether `take` left records for the next time that were there already."""
         committed = log.committed(group)
@@ -39,8 +45,8 @@ class Intake:
                 start = log.end_offset(*place) if latest else log.start_offset(*place)
                 self.positions[place] = committed.get(place, start)
 
-    def take(self, snapshot: Snapshot, limit: int = BATCH_RECORDS_MAX) -> tuple[Origin, dict[tuple[str, int], int]] | None:
-        """Give each source its next records; return where they came from and the positions behind them, or None where there is nothing new.
+    def take(self, snapshot: Snapshot, limit: int = BATCH_RECORDS_MAX) -> Taken | None:
+        """Give each source its next records; None where there is nothing new.
 
         Of several topics or partitions, only those records are taken before which nothing can still turn up. A limit of 1 means the very next record.
         """
@@ -51,9 +57,7 @@ class Intake:
         self.left = taken is not None and (self.positions | taken[1]) != ends
         return taken
 
-    def take_some(
-        self, snapshot: Snapshot, limit: int, ends: Mapping[tuple[str, int], int]
-    ) -> tuple[Origin, dict[tuple[str, int], int]] | None:
+    def take_some(self, snapshot: Snapshot, limit: int, ends: Mapping[Place, int]) -> Taken | None:
         """The same, given where the partitions end."""
         waiting = [place for place, offset in self.positions.items() if ends[place] > offset]
         most_bytes = max(BATCH_BYTES_MAX, limit * RECORD_BYTES)
@@ -75,9 +79,7 @@ class Intake:
         self.deal(origin, read, places)
         return origin, {place: behind(batch) for place, batch in read.items()}
 
-    def take_from(
-        self, snapshot: Snapshot, place: tuple[str, int], limit: int, most_bytes: int, end: int
-    ) -> tuple[Origin, dict[tuple[str, int], int]] | None:
+    def take_from(self, snapshot: Snapshot, place: Place, limit: int, most_bytes: int, end: int) -> Taken | None:
         """The next records where only one partition has any: they are in order, and need not be in memory all at once."""
         origin, count, position = Origin(), 0, self.positions[place]
         # in one piece, so that it does not stand between the memory of the parts, which is freed
@@ -87,7 +89,7 @@ class Intake:
             count, position = count + batch.num_rows, behind(batch)
         return (origin, {place: position}) if count else None
 
-    def deal(self, origin: Origin, read: dict[tuple[str, int], pa.RecordBatch], places: list[np.ndarray]) -> None:
+    def deal(self, origin: Origin, read: dict[Place, pa.RecordBatch], places: list[np.ndarray]) -> None:
         """Hand records to the sources, each with its place in the order of arrival, and note where they came from. Where two sources read a topic, a
         record has two places, one right behind the other."""
         readers = {topic: [number for number, source in enumerate(self.sources) if source.step.topic == topic] for topic, _ in read}
@@ -119,7 +121,7 @@ def behind(batch: pa.RecordBatch) -> int:
     return int(batch["offset"][-1].as_py()) + 1
 
 
-def in_line(read: dict[tuple[str, int], pa.RecordBatch], unread: list[bool]) -> tuple[dict[tuple[str, int], pa.RecordBatch], list[np.ndarray]]:
+def in_line(read: dict[Place, pa.RecordBatch], unread: list[bool]) -> tuple[dict[Place, pa.RecordBatch], list[np.ndarray]]:
     """Of the next records of several partitions those whose turn is certain, and their places. `unread`: whether there are more of a partition's."""
     keys = turns(list(read.values()))
     counts = certain(keys, unread)
@@ -135,11 +137,11 @@ def gather(share: list[tuple[int, pa.RecordBatch, np.ndarray]]) -> Records | Non
     if len(share) == 1:
         partition, batch, places = share[0]
         return Records(pa.array(places), repeated(partition, batch.num_rows), *(batch[name] for name in names))
-    order = pa.array(np.argsort(np.concatenate([span for _, _, span in share]), kind="stable"))
-    places = pa.concat_arrays([pa.array(span) for _, _, span in share])
+    spans = np.concatenate([span for _, _, span in share])
+    order = pa.array(np.argsort(spans, kind="stable"))
     partitions = pa.concat_arrays([repeated(partition, batch.num_rows) for partition, batch, _ in share])
     columns = [pa.concat_arrays([batch[name] for _, batch, _ in share]) for name in names]
-    return Records(*(column.take(order) for column in (places, partitions, *columns)))
+    return Records(*(column.take(order) for column in (pa.array(spans), partitions, *columns)))
 
 
 def repeated(partition: int, rows: int) -> pa.Array:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from penstock.engine import faults, memory
 from penstock.engine.build import Built
 from penstock.engine.evaluate import EvaluationError, Evaluator, FunctionError
-from penstock.engine.intake import BATCH_RECORDS_MAX, Intake
+from penstock.engine.intake import BATCH_RECORDS_MAX, Intake, Place, Taken
 from penstock.engine.stage import Cycle, Fault, Origin, Stage
 from penstock.errors import DataError, RecordError
 
@@ -97,7 +97,7 @@ class Task:
         self.limit = min(self.limit * 2, BATCH_RECORDS_LARGEST)
         return True
 
-    def take(self) -> tuple[Origin, dict[tuple[str, int], int]] | None:
+    def take(self) -> Taken | None:
         """Give the sources what is waiting, at most a batch; None where nothing is."""
         with self.log.snapshot() as snapshot:
             return self.intake.take(snapshot, min(self.limit, self.batch_records))
@@ -106,7 +106,7 @@ class Task:
         """Nothing is waiting: give back the memory that was kept for the next batch."""
         memory.give_back(self.query)
 
-    def process(self, origin: Origin, positions: dict[tuple[str, int], int], *, careful: bool = False) -> None:
+    def process(self, origin: Origin, positions: dict[Place, int], *, careful: bool = False) -> None:
         """One cycle over the records that the sources were given. Raises EvaluationError where a row fails, in a careful cycle where that is no
         expression's fault."""
         if careful and self.careful is None:
@@ -124,7 +124,7 @@ class Task:
             self.report(cycle.faults)
         self._adapt(cycle.keys_touched * 2 > origin.count)
 
-    def skip(self, origin: Origin, positions: dict[tuple[str, int], int], error: RecordError | FunctionError) -> None:
+    def skip(self, origin: Origin, positions: dict[Place, int], error: RecordError | FunctionError) -> None:
         """Pass over the one record of a batch, since its topic does not take what it leads to or a user's aggregate does not take it, and report it:
         no part of it is applied."""
         fault = Fault("EVALUATION" if isinstance(error, FunctionError) else "SERIALIZATION", str(error), *origin.of(0))
@@ -142,7 +142,7 @@ class Task:
             memory.keep(self.query)
             self.batch_records = max(self.options.batch_records, BATCH_RECORDS_LARGEST if many_keys else self.batch_records)
 
-    def commit(self, cycle: Cycle, positions: dict[tuple[str, int], int]) -> None:
+    def commit(self, cycle: Cycle, positions: dict[Place, int]) -> None:
         """Make the cycle durable: output, processing log, positions and state, together when the cycle ends."""
         transaction = cycle.transaction
         cycle.flush()
