@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from tests.engine.splits import Input, Outcome, outcome, random_sizes
 
-from penstock.engine.operators.aggregate import Aggregate
-from penstock.engine.stage import Cycle, Stage
+from penstock.engine.operators import aggregate, partials, sorting
 from penstock.log.embedded import partitions
+from penstock.sql.types import BIGINT
 from penstock.testing import Driver
 
 SOURCES = [
@@ -211,23 +213,75 @@ def test_what_is_taken_from_each_group_s_last_row_is_what_duckdb_finds(
         key = None if nulls == "in keys" and dice.random() < 0.2 else f"k{dice.randrange(6)}"
         given.append(Input("s", key, value, i * 500 if in_order else dice.randrange(60_000)))
     taken: list[set[str]] = []
-    lasts = Aggregate.lasts
 
-    def noted(self: Aggregate, cycle: Cycle, stage: Stage) -> Any:
-        found = lasts(self, cycle, stage)
-        taken.append(set(found))
+    def noted(rows: pa.Table, parts: Mapping[str, str]) -> partials.Lasts:
+        found = partials.lasts_of(rows, parts)
+        taken.append(set(found.columns))
         return found
 
-    monkeypatch.setattr(Aggregate, "lasts", noted)
+    monkeypatch.setattr(aggregate, "lasts_of", noted)
     expected = run(LATEST.format(window), given, [50, 70], batching=True)
     assert not any(taken), "of few rows nothing is taken"
-    monkeypatch.setattr("penstock.engine.operators.aggregate.TAKEN_FROM", 1)
+    monkeypatch.setattr(partials, "TAKEN_FROM", 1)
     taken.clear()
     found = run(LATEST.format(window), given, [50, 70], batching=True)
     assert (found.by_key, found.table) == (expected.by_key, expected.table)
     if not window:
         values = {"s1", "s4"} | ({"s0", "s3"} if nulls != "in values" else set())
         assert set.union(*taken) == values | ({"_t"} if in_order else set())
+
+
+@pytest.mark.parametrize("type_", ["INT", "BIGINT"])
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize("nulls", [True, False])
+def test_groups_found_by_sorting_are_those_that_duckdb_finds(nulls: bool, in_order: bool, type_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    dice = random.Random(f"{nulls} {in_order} {type_}")
+    edge = 31 if type_ == "INT" else 63
+    users = [-(1 << edge), (1 << edge) - 1, *range(-50, 50)]
+    given = []
+    for i in range(300):
+        user = users[i] if i < len(users) else dice.choice(users)
+        value = {"U": user, "N": dice.randrange(-100, 100), "B": dice.randrange(-(1 << 62), 1 << 62), "W": f"w{i}", "D": i / 8}
+        if nulls:
+            value = {name: None if name != "U" and dice.random() < 0.2 else v for name, v in value.items()}
+        given.append(Input("u", None, value, i * 10 if in_order else dice.randrange(9_000)))
+    source = f"CREATE STREAM u (u {type_}, n INT, b BIGINT, w STRING, d DOUBLE) WITH (kafka_topic='u', value_format='JSON', partitions=1);"
+    queries = [
+        "COUNT(*) AS c, SUM(n) AS s, MIN(n) AS mi, MAX(b) AS ma, LATEST_BY_OFFSET(w) AS l, EARLIEST_BY_OFFSET(w) AS e, COUNT(w) AS cw, AVG(n) AS av",
+        "COUNT(*) AS c, EARLIEST_BY_OFFSET(d, FALSE) AS e, LATEST_BY_OFFSET(d, FALSE) AS l",
+        "SUM(b) AS s",  # which wraps around: it is left to DuckDB
+        "COUNT(*) AS c, SUM(d) AS s",  # as is what is no whole number
+    ]
+    sorted_ = []
+
+    def noted(*given: Any) -> Any:
+        found = sorting.by_sorting(*given)
+        sorted_.append(found is not None)
+        return found
+
+    for number, query in enumerate(queries):
+        statement = source + f"CREATE TABLE o WITH (key_format='KAFKA') AS SELECT u, {query} FROM u GROUP BY u;"
+        monkeypatch.setattr(aggregate, "by_sorting", noted)
+        monkeypatch.setattr(sorting, "SORTED_FROM", 1 << 30)
+        expected = run(statement, given, [140, 160], batching=True)
+        monkeypatch.setattr(sorting, "SORTED_FROM", 1)
+        monkeypatch.setattr(partials, "TAKEN_FROM", 1)
+        assert not any(sorted_)
+        found = run(statement, given, [140, 160], batching=True)
+        assert (found.by_key, found.table) == (expected.by_key, expected.table)
+        assert len(found.table) == len(users)
+        assert any(sorted_) == (number == 1 or (number == 0 and not nulls)), query
+        sorted_.clear()
+
+
+def test_few_keys_are_not_sorted_and_two_of_one_hash_are_not_mixed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    few, many = pa.array(list(range(10)) * 900), pa.array(list(range(9_000, 0, -1)))
+    assert sorting.spans_of(few, BIGINT) is None
+    spans = sorting.spans_of(many, BIGINT)
+    assert spans is not None
+    assert sorted(many.take(spans.last).to_pylist()) == list(range(1, 9_001))
+    monkeypatch.setattr(sorting, "hashed", lambda keys: np.arange(len(keys), dtype=np.uint64) // 2)
+    assert sorting.spans_of(many, BIGINT) is None
 
 
 def test_what_is_wrong_in_any_part_of_a_batch_is_reported_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from penstock.engine.keys import HASHED_TOGETHER, NO_KEYS, Keys, hashed, rising, taken
+from penstock.engine.keys import HASHED_TOGETHER, NO_KEYS, Keys, among_few, hashed, rising, taken
 
 
 def rests(seed: int, lengths: Sequence[int]) -> pa.Array:
@@ -30,11 +30,17 @@ def test_an_order_by_hash_keeps_the_first_of_the_same_before() -> None:
     far = rng.integers(0, 2**63, 5_000).astype(np.uint64)
     near = (np.uint64(1) << np.uint64(40)) + rng.integers(0, 50, 5_000).astype(np.uint64)  # they differ by their lowest bits alone
     halves = (rng.integers(0, 20, 5_000).astype(np.uint64) << np.uint64(32)) + rng.integers(0, 20, 5_000).astype(np.uint64)
-    for hashes in (far, near, halves, np.concatenate([far, far[::-1]]), np.zeros(3, np.uint64), np.zeros(1, np.uint64), np.zeros(0, np.uint64)):
-        assert (rising(hashes) == np.argsort(hashes, kind="stable")).all()
+    wide = rng.integers(0, 2**63, 40_000).astype(np.uint64)
+    some = np.concatenate([wide, wide[:50] ^ np.uint64(1), wide[:9_000]])  # a few differ by their lowest bit alone
+    pairs = np.concatenate([wide[:5_000] ^ np.uint64(1), wide[:20_000]])  # and these are many
+    alike = [np.zeros(count, np.uint64) for count in (20_000, 3, 1, 0)]
+    for hashes in (wide, some, pairs, far, near, halves, np.concatenate([far, far[::-1]]), *alike):
+        order, risen = rising(hashes)
+        assert (order == np.argsort(hashes, kind="stable")).all()
+        assert (risen == np.sort(hashes)).all()
         for most in (1, 7, 1 << 17):
             groups = rng.integers(0, most, len(hashes))
-            assert (rising(hashes, groups) == np.lexsort((hashes, groups))).all()
+            assert (rising(hashes, groups)[0] == np.lexsort((hashes, groups))).all()
 
 
 def test_few_keys_are_found_among_many_and_many_among_few() -> None:
@@ -47,6 +53,14 @@ def test_few_keys_are_found_among_many_and_many_among_few() -> None:
         some = np.arange(len(wanted)) % 2 == 0
         expected = [place.get(key, -1) if flag else -1 for key, flag in zip(wanted.to_list(), some, strict=True)]
         assert here.find(wanted, some).tolist() == expected
+
+
+def test_the_places_of_those_of_many_numbers_that_are_among_few() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(300):
+        many = np.sort(rng.integers(0, rng.integers(1, 60), rng.integers(0, 50)).astype(np.uint64))
+        few = np.sort(rng.integers(0, rng.integers(1, 60), rng.integers(0, 20)).astype(np.uint64))
+        assert among_few(many, few).tolist() == np.flatnonzero(np.isin(many, few)).tolist()
 
 
 def test_few_are_found_among_many_where_keys_share_a_hash() -> None:

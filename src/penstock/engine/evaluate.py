@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import duckdb
 import pyarrow as pa
 
+from penstock.engine.pile import adjoining
 from penstock.engine.prepared import PreparedStatements, tables_named
 from penstock.errors import DataError, Position
 from penstock.functions.definition import PythonFunction
@@ -237,6 +238,9 @@ def reason_of(error: duckdb.Error) -> str:
 
 def one_chunk(column: pa.ChunkedArray | pa.Array) -> Any:
     """A table's column as one plain array."""
-    if isinstance(column, pa.ChunkedArray):
-        return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    return column
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    together = adjoining(column.chunks) if column.num_chunks else None
+    return column.combine_chunks() if together is None else together

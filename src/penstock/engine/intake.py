@@ -85,13 +85,13 @@ class Intake:
         # in one piece, so that it does not stand between the memory of the parts, which is freed
         places = np.arange(min(limit, end - position))
         for batch in snapshot.read_parts(*place, position, max_records=limit, max_bytes=most_bytes):
-            self.deal(origin, {place: batch}, [places[count : count + batch.num_rows]])
+            self.deal(origin, {place: batch}, [places[count : count + batch.num_rows]], len(places))
             count, position = count + batch.num_rows, behind(batch)
         return (origin, {place: position}) if count else None
 
-    def deal(self, origin: Origin, read: dict[Place, pa.RecordBatch], places: list[np.ndarray]) -> None:
-        """Hand records to the sources, each with its place in the order of arrival, and note where they came from. Where two sources read a topic, a
-        record has two places, one right behind the other."""
+    def deal(self, origin: Origin, read: dict[Place, pa.RecordBatch], places: list[np.ndarray], limit: int | None = None) -> None:
+        """Hand records to the sources, each with its place in the order of arrival, and note where they came from. They are all of the batch, or
+        a part of one that has at most so many. Where two sources read a topic, a record has two places, one right behind the other."""
         readers = {topic: [number for number, source in enumerate(self.sources) if source.step.topic == topic] for topic, _ in read}
         most = max(len(numbers) for numbers in readers.values())
         mine: list[list[tuple[int, pa.RecordBatch, np.ndarray]]] = [[] for _ in self.sources]
@@ -104,7 +104,7 @@ class Intake:
                 mine[number].append((partition, batch, span))
         for source, share in zip(self.sources, mine, strict=True):
             if (records := gather(share)) is not None:
-                source.take(records)
+                source.take(records, limit or len(records))
 
 
 def offsets_of(batch: pa.RecordBatch) -> Sequence[int]:

@@ -103,7 +103,7 @@ def merged(runs: Sequence[Run], *, keep_gone: bool) -> Run:
     if len(prefixes) > 1:
         number = {prefix: i for i, prefix in enumerate(prefixes)}
         groups = np.concatenate([np.array([number[p] for p in run.keys.prefixes])[run.keys.groups] for run in runs])
-    order = rising(hashes, groups)  # which keeps the newest first among the same
+    order, _ = rising(hashes, groups)  # which keeps the newest first among the same
     if len(runs) > 1:
         order = order[~older(order, hashes, groups, rest)]
     if not keep_gone:

@@ -7,7 +7,6 @@ the ones that close or expire lie next to each other.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -20,6 +19,8 @@ from penstock.engine.evaluate import one_chunk
 from penstock.engine.keys import Flags, Keys, state_keys
 from penstock.engine.operators.contract import Operator
 from penstock.engine.operators.grouping import Grouping, window_prefix, window_starts
+from penstock.engine.operators.partials import NO_LASTS, Partials, lasts_of
+from penstock.engine.operators.sorting import by_sorting
 from penstock.engine.sql import Compiler
 from penstock.engine.stage import Cycle, Stage
 from penstock.engine.state import Numbers
@@ -31,10 +32,6 @@ Numbers64 = npt.NDArray[np.int64]
 
 DAY_MS = 24 * 3600 * 1000
 LONGEST_AGO = -(1 << 62)
-LAST_OF = re.compile(r"arg_max(?P<nulls>_null)?\((?P<column>c\d+), _o\)")
-"""The partial of an aggregate that is a column's value in the group's last row, or in the last that has one."""
-TAKEN_FROM = 10_000
-"""From so many rows on it pays to take what a group's last row has from there."""
 
 
 def grace_of(window: steps.Window) -> int:
@@ -45,40 +42,6 @@ def grace_of(window: steps.Window) -> int:
 def retention_of(window: steps.Window) -> int:
     """How long a window is kept after its end, ms: never less than it may still change."""
     return max(window.retention_ms if window.retention_ms is not None else DAY_MS, window.size_ms + grace_of(window))
-
-
-@dataclass
-class Partials:
-    """The partial rows of a batch, one a group, in no order: columns c (key, carried), s (partial state), meta. Some are not in `table`: `_p` where
-    all rows are of one `partition`, `_g` where it is `_o`, and what is a column's value in the group's last row: `lasts`, see `Aggregate.lasts`."""
-
-    table: pa.Table
-    partition: int | None
-    lasts: Mapping[str, tuple[pa.Array, pa.Scalar]]
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    @property
-    def partitions(self) -> npt.NDArray[np.int32]:
-        """Each row's partition."""
-        if self.partition is not None:
-            return np.full(len(self), self.partition, np.int32)
-        found: npt.NDArray[np.int32] = one_chunk(self.table["_p"]).to_numpy(zero_copy_only=False)
-        return found
-
-    def in_order(self, order: Numbers64) -> dict[str, pa.Array]:
-        """All columns, the rows in an order. That uses these up: their memory is for what comes next."""
-        index, partitions = pa.array(order), pa.array(self.partitions)
-        table, self.table = self.table, self.table.slice(0, 0)
-        lasts, self.lasts = self.lasts, {}
-        rows = {name: one_chunk(table[name]).take(index) for name in table.column_names}
-        if self.partition is not None:
-            rows["_p"] = partitions
-        rows.setdefault("_g", rows["_o"])
-        for name, (column, first) in lasts.items():
-            rows[name] = column.take(pc.subtract(rows["_o"], first))
-        return rows
 
 
 @dataclass
@@ -119,26 +82,15 @@ class Aggregate:
 
     def partials(self, cycle: Cycle, stage: Stage) -> Partials:
         """The partial rows of a batch whose groups have one each."""
-        lasts = self.lasts(cycle, stage)
-        return Partials(cycle.table(self.batch_sql(cycle, stage, lasts)), stage.partition, lasts)
-
-    def lasts(self, cycle: Cycle, stage: Stage) -> dict[str, tuple[pa.Array, pa.Scalar]]:
-        """The columns of the partial rows that are a column's value in each group's last row, and can be taken from there: their names, with that
-        column and the place of its first row. It spares DuckDB to keep a value for each group while it groups: for texts a third of the work."""
-        known = cycle.known(stage)
-        if known is None or not stage.in_place or known.num_rows < TAKEN_FROM:
-            return {}
-        first = known["_o"][0]
-        if known["_o"][-1].as_py() - first.as_py() + 1 != known.num_rows:
-            return {}
-        times = one_chunk(known["_t"])
-        rising = bool((times.to_numpy()[1:] >= times.to_numpy()[:-1]).all())
-        found = {"_t": (times, first)} if rising else {}
-        for number, part in enumerate(self.grouping.partials(Compiler(stage.columns))):
-            call = LAST_OF.fullmatch(part)
-            if call and (call["nulls"] or not known[call["column"]].null_count):
-                found[f"s{number}"] = (one_chunk(known[call["column"]]), first)
-        return found
+        rows = cycle.known(stage) if stage.in_place else None
+        compiler = Compiler(stage.columns)
+        parts = {f"s{i}": sql for i, sql in enumerate(self.grouping.partials(compiler))}
+        lasts = NO_LASTS if rows is None else lasts_of(rows, parts)
+        if rows is not None and stage.partition is not None and len(self.grouping.keys) == 1 and not self.step.window and not self.step.carried:
+            key, rest = compiler.columns[stage.schema.key[0].name], {name: sql for name, sql in parts.items() if name not in lasts.columns}
+            if (found := by_sorting(rows, key, self.grouping.keys[0], rest, lasts)) is not None:
+                return Partials(found[0], stage.partition, lasts, found[1])
+        return Partials(cycle.table(self.batch_sql(cycle, stage, lasts.columns)), stage.partition, lasts)
 
     def batch_sql(self, cycle: Cycle, stage: Stage, lasts: Container[str] = ()) -> str:
         """SQL of the partial rows, without the columns `lasts`, `_p` where all rows have one, and `_g` where it is `_o`."""
@@ -262,7 +214,7 @@ class Aggregate:
         """Join the partial rows with the stored state, store the new one, and return rows with results: columns c (key, carried, aggregates), r
         (results before), had, meta; `_st` is the newest record's own time. They come in the order of the state."""
         grouping = self.grouping
-        keys, order = self.group_keys(cycle, batch)
+        keys, order = (batch.keys, None) if batch.keys is not None else self.group_keys(cycle, batch)
         cycle.keys_touched = max(cycle.keys_touched, len(keys))
         store = self.store(cycle)
         had, held = store.lookup(keys, grouping.looked_up)

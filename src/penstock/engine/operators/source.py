@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from penstock import formats, functions
 from penstock.engine.evaluate import one_chunk
+from penstock.engine.pile import Pile
 from penstock.engine.rows import RowCodec, pack_keys
 from penstock.engine.stage import Cycle, Stage
 from penstock.engine.state import Rows, bounded
@@ -97,6 +98,7 @@ class Source:
     key_decoder: Decoder = field(init=False)
     value_decoder: Decoder = field(init=False)
     parts: list[Part] = field(default_factory=list, init=False)
+    piles: dict[str, Pile] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         step = self.step
@@ -119,10 +121,23 @@ class Source:
     def clear(self) -> None:
         """Forget the records of the batch before."""
         self.parts.clear()
+        self.piles.clear()
 
-    def take(self, records: Records) -> None:
-        """Add records to the batch. They are read at once and not kept: their bytes need no memory beside those of the next ones."""
-        self.parts.append(self.read_part(records))
+    def take(self, records: Records, most: int) -> None:
+        """Add records to the batch, which will have at most so many. They are read at once and not kept: neither their bytes nor, where more come,
+        the columns made of them need memory beside those of the next ones."""
+        part = self.read_part(records)
+        self.parts.append(part if len(part) == most else self.piled(part, most))
+
+    def piled(self, part: Part, most: int) -> Part:
+        """The part with its columns behind those of the part before."""
+        def add(name: str, column: pa.Array) -> pa.Array:
+            return self.piles.setdefault(name, Pile(most)).add(column)
+
+        def add_all(side: str, decoded: Decoded) -> Decoded:
+            return replace(decoded, columns=[add(f"{side} {i}", column) for i, column in enumerate(decoded.columns)])
+
+        return replace(part, timestamps=add("time", part.timestamps), key=add_all("key", part.key), value=add_all("value", part.value))
 
     def read_part(self, records: Records) -> Part:
         """Records as columns."""
@@ -136,7 +151,7 @@ class Source:
 
     def run(self, cycle: Cycle) -> Stage:
         """The rows of the records, which are the cycle's from now on; what could not be read is reported and left out."""
-        parts, self.parts = self.parts, []
+        parts, self.parts, self.piles = self.parts, [], {}
         tables = [self.rows(cycle, part) for part in parts or [self.read_part(EMPTY)]]
         table = pa.concat_tables(tables) if len(tables) > 1 else tables[0]
         return self.stage(cycle, self.stamped(cycle, table) if self.step.timestamp and parts else table)

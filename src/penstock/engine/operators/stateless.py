@@ -66,6 +66,7 @@ class Select:
             known = cycle.known(stage)
             if known is not None and all(sql in known.column_names for sql in sqls):
                 columns = {f"c{i}": known[sql] for i, sql in enumerate(sqls)} | {name: known[name] for name in stage.meta}
+                cycle.spent(stage.sql)
                 return replace(stage, sql=cycle.rows(pa.table(columns)), schema=self.step.schema)
             stage, sqls = cycle.compute(stage, compiler, sqls, names)
             return stage.select(sqls, self.step.schema)
@@ -151,4 +152,5 @@ class Rekey:
         values = [stage.columns[column.name] for column in self.step.schema.value]
         columns = {f"c{i}": known[name] for i, name in enumerate([*keys, *values])} | {name: known[name] for name in stage.meta}
         columns["_p"] = pa.array(np.zeros(known.num_rows, np.int32))
+        cycle.spent(stage.sql)
         return replace(stage, sql=cycle.rows(pa.table(columns)), schema=self.step.schema, partition=0)
