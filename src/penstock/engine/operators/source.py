@@ -26,6 +26,9 @@ from penstock.sql.types import BIGINT, BYTES, STRING, arrow_type
 POSITIONAL = {"DELIMITED", "KAFKA", "NONE", "PROTOBUF_NOSR"}
 """Formats that tell columns apart by position: they must be read whole."""
 
+PILED_FROM = 500_000
+"""The columns of a batch of so many records are kept in one piece each; what smaller ones leave is soon used again as it is."""
+
 HEADERS = pa.list_(pa.struct([pa.field("KEY", pa.string()), pa.field("VALUE", pa.binary())]))
 
 
@@ -124,10 +127,10 @@ class Source:
         self.piles.clear()
 
     def take(self, records: Records, most: int) -> None:
-        """Add records to the batch, which will have at most so many. They are read at once and not kept: neither their bytes nor, where more come,
+        """Add records to the batch, which will have at most so many. They are read at once and not kept: neither their bytes nor, in a large batch,
         the columns made of them need memory beside those of the next ones."""
         part = self.read_part(records)
-        self.parts.append(part if len(part) == most else self.piled(part, most))
+        self.parts.append(part if most < PILED_FROM else self.piled(part, most))
 
     def piled(self, part: Part, most: int) -> Part:
         """The part with its columns behind those of the part before."""
