@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from penstock.engine.keys import HASHED_TOGETHER, NO_KEYS, Keys, among_few, hashed, rising, taken
+from penstock.engine.keys import HASHED_TOGETHER, NO_KEYS, Keys, among_few, hashed, number_hashes, rising, state_keys, taken
+from penstock.sql.types import BIGINT, INTEGER
 
 
 def rests(seed: int, lengths: Sequence[int]) -> pa.Array:
@@ -23,6 +25,17 @@ def test_a_hash_depends_on_the_key_alone_not_on_its_neighbours() -> None:
         alone = np.concatenate([np.zeros(0, np.uint64), *(hashed(keys.slice(i, 1)) for i in range(0, len(keys), 97))])
         assert (hashed(keys)[::97] == alone).all()
         assert (hashed(keys.slice(3)) == hashed(keys)[3:]).all()
+
+
+def test_the_hashes_of_whole_numbers_are_those_of_their_keys_and_all_differ() -> None:
+    rng = np.random.default_rng(11)
+    for type_, kind in ((BIGINT, np.int64), (INTEGER, np.int32)):
+        ends = np.iinfo(kind)
+        some = rng.integers(ends.min, ends.max, 20_000)
+        values: Any = np.concatenate([[ends.min, ends.max], np.arange(-20_000, 20_000), some]).astype(kind)
+        hashes = number_hashes(values)
+        assert (hashes == hashed(state_keys([pa.array(values)], [type_], len(values)))).all()
+        assert len(np.unique(hashes)) == len(np.unique(values))
 
 
 def test_an_order_by_hash_keeps_the_first_of_the_same_before() -> None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from penstock.formats.coercion import DAY_MS
 from penstock.formats.contract import Column, Decoded
+from penstock.formats.json_numbers import SIGNS_MAX, Numbers, numbers_of
 from penstock.formats.json_shape import Branch, Leaf, Shape, Token, learn
 from penstock.sql.types import Decimal, Primitive, SqlType, Struct, arrow_type
 
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 
 SHAPES_MAX = 8  # shapes tried on a batch before the rest is read record by record
 _WORD = 8
-_BLOCK = 16
+_BLOCK = SIGNS_MAX
 
 
 @dataclass(frozen=True)
 class Text:
-    """The bytes of a batch, with a block of padding behind, and where its records begin and end."""
+    """The bytes of a batch, with a block of padding on either side, and where its records begin and end."""
 
     bytes: NDArray[np.uint8]
     words: NDArray[np.uint64]  # the 8 bytes from each position on
@@ -51,12 +52,13 @@ def text_of(data: pa.Array) -> Text | None:
         return None
     offsets = np.frombuffer(data.buffers()[1], np.int32)[data.offset:data.offset + len(data) + 1].astype(np.int64)
     first, last = int(offsets[0]), int(offsets[-1])
-    padded = np.zeros(last - first + _BLOCK, np.uint8)
+    padded = np.empty(last - first + 2 * _BLOCK, np.uint8)
+    padded[:_BLOCK] = padded[-_BLOCK:] = 0
     if last > first:
-        padded[:-_BLOCK] = np.frombuffer(data.buffers()[2], np.uint8)[first:last]
+        padded[_BLOCK:-_BLOCK] = np.frombuffer(data.buffers()[2], np.uint8)[first:last]
     words: NDArray[np.uint64] = np.ndarray((len(padded) - _WORD + 1,), np.dtype("<u8"), padded, 0, (1,))
     blocks: NDArray[np.void] = np.ndarray((len(padded) - _BLOCK + 1,), np.dtype("V16"), padded, 0, (1,))
-    offsets -= first
+    offsets += _BLOCK - first
     return Text(padded, words, blocks, offsets[:-1], offsets[1:], pa.py_buffer(padded))
 
 
@@ -267,7 +269,11 @@ def _check(token: Token, text: Text, starts: Ints, ends: Ints, good: Bools) -> N
         case "boolean":
             _booleans(text, starts, ends, good)
         case "number":
-            _one_number_each(_plain_numbers(text, starts, ends, good, _not_in_numbers, 25), good)
+            numbers = numbers_of(text.bytes, text.words, starts, ends, whole=False)
+            if numbers is None:
+                _one_number_each(_plain_numbers(text, starts, ends, good, _not_in_numbers, 25), good)
+            else:
+                _usable(text, starts, ends, numbers, good)
         case "null":
             good &= _is_null(text, starts, ends)
 
@@ -297,8 +303,20 @@ def _booleans(text: Text, starts: Ints, ends: Ints, good: Bools) -> pa.Array:
 
 
 def _numbers(text: Text, starts: Ints, ends: Ints, good: Bools, wrong: Wrong, size_max: int, type_: pa.DataType) -> pa.Array:
-    """Numbers in the plain grammar (no exponent), of at most `size_max` bytes; the reading by Arrow rounds correctly."""
+    """Numbers in the plain grammar (no exponent), of at most `size_max` bytes; the reading by Arrow rounds correctly too."""
+    numbers = numbers_of(text.bytes, text.words, starts, ends, whole=type_ == pa.int64())
+    if numbers is not None:
+        null = _usable(text, starts, ends, numbers, good)
+        return pa.array(numbers.whole() if type_ == pa.int64() else numbers.floats(), mask=null)
     return _read(_plain_numbers(text, starts, ends, good, wrong, size_max), type_, good)
+
+
+def _usable(text: Text, starts: Ints, ends: Ints, numbers: Numbers, good: Bools) -> Bools | None:
+    """Mark as not good the rows with what is neither a number nor null; those without a number, None where there are none."""
+    if numbers.fine.all():
+        return None
+    good &= numbers.fine | _is_null(text, starts, ends)
+    return ~numbers.fine
 
 
 def _plain_numbers(text: Text, starts: Ints, ends: Ints, good: Bools, wrong: Wrong, size_max: int) -> pa.Array:

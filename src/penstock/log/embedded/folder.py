@@ -12,7 +12,7 @@ from pathlib import Path
 
 from penstock.errors import StorageError
 
-FORMAT = 3
+FORMAT = 4
 FORMAT_FILE = "penstock.format"
 LOCK_FILE = "penstock.lock"
 DATA_FILE = "data.mdb"
