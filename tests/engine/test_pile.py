@@ -55,6 +55,15 @@ def test_what_cannot_lie_behind_the_rest_stays_where_it_is(name: str) -> None:
     column.validate(full=True)
 
 
+def test_memory_is_taken_for_what_is_still_to_come() -> None:
+    pile = Pile(10)
+    for part, rows in ((["a"] * 4, 10), (["b" * 100] * 5, 6), (["c" * 10_000], 1)):
+        pile.add(pa.array(part))
+        assert pile.room is not None
+        assert pile.room.numbers.size == (rows + 1) * 4
+    assert pile.add(pa.array(["more than was said"])).to_pylist() == ["more than was said"]
+
+
 def test_what_does_not_adjoin_is_put_together() -> None:
     numbers = pa.array(np.arange(10))
     assert adjoining([numbers[:3], numbers[4:]]) is None

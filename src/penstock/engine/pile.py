@@ -55,7 +55,7 @@ class Room:
 
 @dataclass
 class Pile:
-    """One column of so many `rows`, which are to come."""
+    """One column, of which so many `rows` are still to come."""
 
     rows: int
     room: Room | None = field(default=None, init=False)
@@ -64,21 +64,23 @@ class Pile:
     def add(self, array: pa.Array) -> pa.Array:
         """The part's rows, behind those of the part before where that can be. Those with NULLs among them, and those that are no plain numbers or
         texts, stay where they are."""
+        expected, self.rows = max(self.rows, len(array)), self.rows - len(array)
         if array.null_count or not len(array) or not (array.type in TEXTS or is_plain(array.type)):
             return array
         if self.room is not None and self.type == array.type and (copy := self.room.add(array)) is not None:
             return copy
-        self.room, self.type = self.begun(array), array.type
+        self.room, self.type = begun(array, expected), array.type
         copy = self.room.add(array)
         return array if copy is None else copy
 
-    def begun(self, array: pa.Array) -> Room:
-        """Memory for rows like these. Of what is not used the system need not give any."""
-        if array.type not in TEXTS:
-            return Room(pa.allocate_buffer(self.rows * (array.type.bit_width // 8)))
-        offsets = view(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
-        expected = int(int(offsets[-1] - offsets[0]) / len(array) * self.rows * MORE)
-        return Room(pa.allocate_buffer((self.rows + 1) * 4), pa.allocate_buffer(min(expected, TEXT_BYTES_MAX)))
+
+def begun(array: pa.Array, rows: int) -> Room:
+    """Memory for so many rows like these. Of what is not used the system need not give any."""
+    if array.type not in TEXTS:
+        return Room(pa.allocate_buffer(rows * (array.type.bit_width // 8)))
+    offsets = view(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
+    expected = int(int(offsets[-1] - offsets[0]) / len(array) * rows * MORE)
+    return Room(pa.allocate_buffer((rows + 1) * 4), pa.allocate_buffer(min(expected, TEXT_BYTES_MAX)))
 
 
 def is_plain(type_: pa.DataType) -> bool:
