@@ -39,7 +39,7 @@ def texts(seed: int, longest: int) -> list[bytes]:
     return [raw for raw in (text().encode("latin1") for _ in range(400)) if len(raw) <= longest]
 
 
-def read(raws: list[bytes], *, whole: bool) -> Numbers | None:
+def read(raws: list[bytes], size_max: int = SIGNS_MAX + 1, *, whole: bool) -> Numbers | None:
     """The numbers of a text that holds one behind the other, with what may stand between them."""
     text, starts, ends = bytearray(SIGNS_MAX), [], []
     for number, raw in enumerate(raws):
@@ -49,7 +49,7 @@ def read(raws: list[bytes], *, whole: bool) -> Numbers | None:
         text += (b",", b"9", b"}", b" -")[number % 4]
     codes = np.frombuffer(bytes(text + bytes(SIGNS_MAX)), np.uint8)
     words = np.ndarray((len(codes) - 7,), "<u8", codes, 0, (1,))
-    return numbers_of(codes, words, np.array(starts, np.int64), np.array(ends, np.int64), whole=whole)
+    return numbers_of(codes, words, np.array(starts, np.int64), np.array(ends, np.int64), size_max, whole=whole)
 
 
 @pytest.mark.parametrize("longest", [8, SIGNS_MAX])
@@ -70,6 +70,9 @@ def test_numbers_are_those_that_python_reads(seed: int, longest: int) -> None:
 def test_what_is_too_long_is_left_to_others() -> None:
     assert read([b"1", b"1" * (SIGNS_MAX + 1)], whole=True) is None
     assert read([b"1", b"-" + b"1" * SIGNS_MAX], whole=True) is not None
+    short = read([b"12", b"123", b"-12", b"-1"], 2, whole=True)
+    assert short is not None
+    assert short.fine.tolist() == [True, False, False, True]
     empty = read([], whole=False)
     assert empty is not None
     assert empty.floats().tolist() == []

@@ -89,7 +89,7 @@ class Intake:
             count, position = count + batch.num_rows, behind(batch)
         return (origin, {place: position}) if count else None
 
-    def deal(self, origin: Origin, read: dict[Place, pa.RecordBatch], places: list[np.ndarray], limit: int | None = None) -> None:
+    def deal(self, origin: Origin, read: dict[Place, pa.RecordBatch], places: list[np.ndarray], most_records: int = 0) -> None:
         """Hand records to the sources, each with its place in the order of arrival, and note where they came from. They are all of the batch, or
         a part of one that has at most so many. Where two sources read a topic, a record has two places, one right behind the other."""
         readers = {topic: [number for number, source in enumerate(self.sources) if source.step.topic == topic] for topic, _ in read}
@@ -104,7 +104,7 @@ class Intake:
                 mine[number].append((partition, batch, span))
         for source, share in zip(self.sources, mine, strict=True):
             if (records := gather(share)) is not None:
-                source.take(records, limit or len(records))
+                source.take(records, most_records)
 
 
 def offsets_of(batch: pa.RecordBatch) -> Sequence[int]:

@@ -248,7 +248,7 @@ class Pull:
         """Records as rows."""
         source = Source(step, "", self.schemas)
         if records is not None:
-            source.take(records, len(records))
+            source.take(records)
         return as_rows(source.run(cycle))
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from penstock.formats.coercion import DAY_MS
 from penstock.formats.contract import Column, Decoded
-from penstock.formats.json_numbers import SIGNS_MAX, Numbers, numbers_of
+from penstock.formats.json_numbers import SIGNS_MAX, WORD, Numbers, numbers_of
 from penstock.formats.json_shape import Branch, Leaf, Shape, Token, learn
 from penstock.sql.types import Decimal, Primitive, SqlType, Struct, arrow_type
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     Wrong = Callable[[NDArray[np.uint8]], Bools]  # which bytes a scalar of the kind cannot have
 
 SHAPES_MAX = 8  # shapes tried on a batch before the rest is read record by record
-_WORD = 8
 _BLOCK = SIGNS_MAX
 
 
@@ -56,7 +55,7 @@ def text_of(data: pa.Array) -> Text | None:
     padded[:_BLOCK] = padded[-_BLOCK:] = 0
     if last > first:
         padded[_BLOCK:-_BLOCK] = np.frombuffer(data.buffers()[2], np.uint8)[first:last]
-    words: NDArray[np.uint64] = np.ndarray((len(padded) - _WORD + 1,), np.dtype("<u8"), padded, 0, (1,))
+    words: NDArray[np.uint64] = np.ndarray((len(padded) - WORD + 1,), np.dtype("<u8"), padded, 0, (1,))
     blocks: NDArray[np.void] = np.ndarray((len(padded) - _BLOCK + 1,), np.dtype("V16"), padded, 0, (1,))
     offsets += _BLOCK - first
     return Text(padded, words, blocks, offsets[:-1], offsets[1:], pa.py_buffer(padded))
@@ -171,10 +170,10 @@ def _same(text: Text, at: Ints, literal: bytes, good: Bools) -> Bools:
     for start in range(0, len(literal), _BLOCK):
         piece = literal[start:start + _BLOCK]
         found = text.blocks[np.clip(at + start, 0, last)].view(np.dtype("<u8"))
-        for half in range(0, len(piece), _WORD):
-            part = piece[half:half + _WORD]
-            word = found[half // _WORD::2]
-            if len(part) < _WORD:
+        for half in range(0, len(piece), WORD):
+            part = piece[half:half + WORD]
+            word = found[half // WORD::2]
+            if len(part) < WORD:
                 word = word & np.uint64((1 << 8 * len(part)) - 1)
             same &= word == np.uint64(int.from_bytes(part, "little"))
     return same
@@ -269,7 +268,7 @@ def _check(token: Token, text: Text, starts: Ints, ends: Ints, good: Bools) -> N
         case "boolean":
             _booleans(text, starts, ends, good)
         case "number":
-            numbers = numbers_of(text.bytes, text.words, starts, ends, whole=False)
+            numbers = numbers_of(text.bytes, text.words, starts, ends, 25, whole=False)
             if numbers is None:
                 _one_number_each(_plain_numbers(text, starts, ends, good, _not_in_numbers, 25), good)
             else:
@@ -304,7 +303,7 @@ def _booleans(text: Text, starts: Ints, ends: Ints, good: Bools) -> pa.Array:
 
 def _numbers(text: Text, starts: Ints, ends: Ints, good: Bools, wrong: Wrong, size_max: int, type_: pa.DataType) -> pa.Array:
     """Numbers in the plain grammar (no exponent), of at most `size_max` bytes; the reading by Arrow rounds correctly too."""
-    numbers = numbers_of(text.bytes, text.words, starts, ends, whole=type_ == pa.int64())
+    numbers = numbers_of(text.bytes, text.words, starts, ends, size_max, whole=type_ == pa.int64())
     if numbers is not None:
         null = _usable(text, starts, ends, numbers, good)
         return pa.array(numbers.whole() if type_ == pa.int64() else numbers.floats(), mask=null)

@@ -60,9 +60,9 @@ class Numbers:
         return values if self.minus is None else np.where(self.minus, -values, values)
 
 
-def numbers_of(codes: NDArray[np.uint8], text: Words, starts: Ints, ends: Ints, *, whole: bool) -> Numbers | None:
-    """The numbers between starts and ends; None where one is too long. `text` has the word that begins at each of the bytes, before which there are
-    SIGNS_MAX others. With `whole` those with a point are not fine."""
+def numbers_of(codes: NDArray[np.uint8], text: Words, starts: Ints, ends: Ints, size_max: int, *, whole: bool) -> Numbers | None:
+    """The numbers between starts and ends; None where one has more than SIGNS_MAX signs. `text` has the word that begins at each of the bytes, before
+    which there are SIGNS_MAX others. Those of more than `size_max` bytes are not fine, and with `whole` those with a point."""
     head = codes.take(starts, mode="clip")
     minus = head == ord("-")
     negative = bool(minus.any())
@@ -73,7 +73,7 @@ def numbers_of(codes: NDArray[np.uint8], text: Words, starts: Ints, ends: Ints, 
     longest = int(signs.max(initial=0))
     if longest > SIGNS_MAX:
         return None
-    fine = signs > 0
+    fine = (signs > 0) & (ends - starts <= size_max)
     if not whole:
         fine &= head != ord(".")
     words, points = [], []

@@ -126,9 +126,9 @@ class Source:
         self.parts.clear()
         self.piles.clear()
 
-    def take(self, records: Records, most: int) -> None:
-        """Add records to the batch, which will have at most so many. They are read at once and not kept: neither their bytes nor, in a large batch,
-        the columns made of them need memory beside those of the next ones."""
+    def take(self, records: Records, most: int = 0) -> None:
+        """Add records to the batch: all of it, or a part where it will have at most so many. They are read at once and not kept: neither their bytes
+        nor, in a large batch, the columns made of them need memory beside those of the next ones."""
         part = self.read_part(records)
         self.parts.append(part if most < PILED_FROM else self.piled(part, most))
 
